@@ -1,0 +1,56 @@
+# Each target sets up .venv by itself. Debian packages for real devices and their tests: make system.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST_FLAGS ?=
+SCENES ?= 12000
+
+.PHONY: setup demo test test-all check bundle evaluate bench wheel system clean
+
+setup: .venv/setup
+
+.venv/setup: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[microphone,test]'
+	touch $@
+
+# torch makes bundles and is type-checked; the runtime never imports it.
+.venv/train: .venv/setup
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train]'
+	touch $@
+
+demo: setup
+	$(BIN)/sensorium demo
+
+test: setup
+	$(BIN)/pytest -m 'not slow' $(PYTEST_FLAGS)
+
+test-all: .venv/train
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+check: .venv/train
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bundle: .venv/train
+	$(BIN)/sensorium train --scenes $(SCENES) --out engines/bundles/home
+
+evaluate: setup
+	$(BIN)/sensorium evaluate --scenes 1000
+
+bench: setup
+	$(BIN)/sensorium bench camera
+
+wheel: setup
+	$(BIN)/python -m build --wheel
+
+system:
+	apt-get update
+	apt-get install --yes --no-install-recommends libportaudio2 pulseaudio pulseaudio-utils \
+	    libasound2-plugins espeak-ng sox ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
+	    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
+	    gstreamer1.0-plugins-ugly gstreamer1.0-libav
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

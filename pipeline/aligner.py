@@ -1,0 +1,75 @@
+"""The aligner decides which samples a prediction may use, live, in replay and in training.
+
+Its answer depends on the streams and the time stamps alone, never on the clock of the moment.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pipeline.sample import Sample
+
+Window: TypeAlias = "tuple[Sample, ...]"
+
+# More than any window needs: ticks lag the newest sample by milliseconds, not by seconds.
+KEPT_LATEST = 4
+KEPT_QUEUE = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowRule:
+    """How a window is cut that ends with a given sample.
+
+    Either the newest `count` samples, fewer at the start of a stream; or, with `duration_ns`, as
+    many as span it, without a gap in `seq`; until there are enough there is no window.
+    """
+
+    max_age_ns: int
+    count: int = 1
+    duration_ns: int = 0
+    latest: bool = False
+
+
+class Aligner:
+    """Holds the newest samples of each stream and cuts windows from them."""
+
+    def __init__(self, rules: dict[str, WindowRule]) -> None:
+        self._rules = rules
+        self._samples: dict[str, deque[Sample]] = {
+            stream: deque(maxlen=KEPT_LATEST if rule.latest else KEPT_QUEUE + rule.count)
+            for stream, rule in rules.items()
+        }
+
+    def add(self, sample: Sample) -> bool:
+        """Take in a sample. True if its publisher started anew, and so the stream does."""
+        samples = self._samples[sample.stream]
+        anew = bool(samples) and sample.seq <= samples[-1].seq
+        if anew:
+            samples.clear()
+        samples.append(sample)
+        return anew
+
+    def window(self, stream: str, tick_ns: int) -> Window | None:
+        """The window that a prediction at `tick_ns` uses; None if it is missing or too old."""
+        rule, samples = self._rules[stream], self._samples[stream]
+        end = len(samples)
+        while end and samples[end - 1].t_publish_ns > tick_ns:
+            end -= 1
+        if not end or tick_ns - samples[end - 1].t_end_ns > rule.max_age_ns:
+            return None
+        return _cut(tuple(samples)[:end], rule)
+
+
+def _cut(samples: Sequence[Sample], rule: WindowRule) -> Window | None:
+    """The window that ends with the last of the samples."""
+    if not rule.duration_ns:
+        return tuple(samples[-rule.count :])
+    start = len(samples) - 1
+    while samples[-1].t_end_ns - samples[start].t_capture_ns < rule.duration_ns:
+        if start == 0 or samples[start - 1].seq != samples[start].seq - 1:
+            return None
+        start -= 1
+    return tuple(samples[start:])

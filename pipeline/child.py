@@ -1,0 +1,95 @@
+"""What every process of a run does first and last: signals, logging, exit codes, health."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from engines.error import EngineError
+from pipeline.bus import Publisher, health_stream
+from pipeline.config import Config
+from pipeline.error import ConfigError, SensoriumError
+from pipeline.sample import Health
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2  # starting again cannot help
+HEALTH_PERIOD_NS = 1_000_000_000
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+log = logging.getLogger(__name__)
+
+
+def run(name: str, work: Callable[[threading.Event], None]) -> int:
+    """Run the work of a child process until it ends or is told to stop; returns the exit code.
+
+    The child ends with its parent, leaves Ctrl-C to it, and stops on SIGTERM.
+    """
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    logging.basicConfig(level=logging.INFO, format=f"%(levelname)s process={name} %(message)s")
+    try:
+        work(stop)
+    except ConfigError as error:
+        log.error("%s", error)
+        return EXIT_CONFIG
+    except (SensoriumError, EngineError) as error:
+        log.error("%s", error)
+        return EXIT_FAILED
+    return 0
+
+
+def write_config(config: Config, path: Path) -> None:
+    """Leave the checked configuration for the children."""
+    path.write_bytes(msgspec.json.encode(config))
+
+
+def read_config(path: Path) -> Config:
+    """The configuration that the supervisor left. Raises ConfigError."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Config)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+class HealthReporter:
+    """Sends the health of this process, from its working loop: a loop that hangs is silent."""
+
+    def __init__(self, process: str, publisher: Publisher, counters: Mapping[str, int]) -> None:
+        self._process, self._publisher, self._counters = process, publisher, counters
+        self._next_ns = 0
+        self.state = "starting"
+        self.last_error = ""
+
+    def beat(self) -> None:
+        """Report once a second."""
+        if time.monotonic_ns() >= self._next_ns:
+            self.report()
+
+    def report(self, state: str = "", last_error: str = "") -> None:
+        """Report now; a new state or error is kept."""
+        self.state = state or self.state
+        self.last_error = last_error or self.last_error
+        now_ns = time.monotonic_ns()
+        self._next_ns = now_ns + HEALTH_PERIOD_NS
+        health = Health(
+            stream=health_stream(self._process),
+            seq=0,
+            t_capture_ns=now_ns,
+            t_publish_ns=now_ns,
+            process=self._process,
+            pid=os.getpid(),
+            state=self.state,
+            counters=dict(self._counters),
+            last_error=self.last_error,
+        )
+        self._publisher.send(health)

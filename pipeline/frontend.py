@@ -1,0 +1,86 @@
+"""From a window of samples to the input of its encoder. Training calls the same functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.bundle import AudioSpec, EncoderSpec, ImageSpec, ReadingsSpec, TextSpec
+from engines.logmel import LogMel
+from engines.preprocess import image_input, readings_input, text_input
+from pipeline.aligner import Window, WindowRule
+from pipeline.config import Stream
+from pipeline.error import SensoriumError
+from pipeline.sample import AudioChunk, Frame, Reading, Sample, TextEvent
+
+FrontEnd: TypeAlias = Callable[[Window], npt.NDArray[Any]]
+NS_PER_S = 1_000_000_000
+
+
+class RefusedError(SensoriumError):
+    """A sample that the bundle cannot use; it is dropped and counted."""
+
+
+def window_rule(spec: EncoderSpec, line: Stream) -> WindowRule:
+    """How the windows of a stream are cut for an encoder."""
+    latest, max_age_ns = line.policy == "latest", int(line.max_age_ms * 1e6)
+    if isinstance(spec, AudioSpec):
+        n_samples = spec.frame_samples + (spec.frames - 1) * spec.hop_samples
+        duration_ns = n_samples * NS_PER_S // spec.rate_hz
+        return WindowRule(max_age_ns=max_age_ns, duration_ns=duration_ns)
+    count = spec.window if isinstance(spec, ReadingsSpec) else 1
+    return WindowRule(max_age_ns=max_age_ns, count=count, latest=latest)
+
+
+def check_sample(sample: Sample, spec: EncoderSpec) -> None:
+    """Raise RefusedError for a sample that this encoder cannot use."""
+    match sample, spec:
+        case (Frame(), ImageSpec()) | (TextEvent(), TextSpec()):
+            return
+        case AudioChunk(), AudioSpec():
+            if sample.rate_hz != spec.rate_hz:
+                raise RefusedError(f"sound at {sample.rate_hz} Hz: the bundle takes {spec.rate_hz}")
+        case Reading(), ReadingsSpec():
+            if sample.names != spec.names:
+                found, wanted = ", ".join(sample.names), ", ".join(spec.names)
+                raise RefusedError(f"readings of {found}: the bundle takes {wanted}")
+        case _:
+            raise RefusedError(f"a {type(sample).__name__} cannot feed {type(spec).__name__}")
+
+
+def front_end(spec: EncoderSpec) -> FrontEnd:
+    """The preprocessing of one stream; it may keep what the next window shares with this one."""
+    match spec:
+        case ImageSpec():
+            return lambda window: _image(cast(Frame, window[-1]), spec)
+        case AudioSpec():
+            return _AudioFrontEnd(spec)
+        case TextSpec():
+            return lambda window: text_input(cast(TextEvent, window[-1]).text, spec)
+        case ReadingsSpec():
+            return lambda window: readings_input([cast(Reading, s).values for s in window], spec)
+    raise TypeError(type(spec).__name__)
+
+
+def _image(frame: Frame, spec: ImageSpec) -> npt.NDArray[np.uint8]:
+    return image_input(frame.pixels, frame.order, spec)
+
+
+class _AudioFrontEnd:
+    """Computes only the frames of chunks that the last window did not hold."""
+
+    def __init__(self, spec: AudioSpec) -> None:
+        self._log_mel = LogMel(spec)
+        self._last: Sample | None = None
+
+    def __call__(self, window: Window) -> npt.NDArray[np.float32]:
+        known = [index for index, sample in enumerate(window) if sample is self._last]
+        if not known:
+            self._log_mel.reset()
+        for chunk in window[known[0] + 1 if known else 0 :]:
+            self._log_mel.push(cast(AudioChunk, chunk).pcm)
+        self._last = window[-1]
+        return self._log_mel.features()

@@ -1,0 +1,167 @@
+"""The fusion node's process: takes samples off the bus, ticks, hands predictions to the sinks.
+
+Started by the supervisor as `python -m pipeline.live CONFIG`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from engines.bundle import load_bundle
+from engines.compiled import CompiledBundle
+from pipeline import child
+from pipeline.bus import Publisher, Subscriber
+from pipeline.child import HealthReporter
+from pipeline.config import Config
+from pipeline.frontend import RefusedError
+from pipeline.node import FusionNode
+from pipeline.prediction import Prediction
+from pipeline.sample import Sample
+from pipeline.sink import Sink, json_lines_sink, publish_sink
+
+MAX_WAIT_MS = 100  # so that a stop is noticed
+PREDICTION_BOUND = 256
+DRAIN_S = 0.4  # for the last words of sensors that were told to stop before
+
+log = logging.getLogger(__name__)
+
+
+class Ticks:
+    """Ticks on multiples of the period of the monotonic clock; one that is late is skipped."""
+
+    def __init__(self, tick_hz: float, now_ns: int) -> None:
+        self._period_ns = round(1e9 / tick_hz)
+        self._next_ns = now_ns - now_ns % self._period_ns + self._period_ns
+        self.n_skipped = 0
+
+    def wait_ms(self, now_ns: int) -> float:
+        """How long until the next tick."""
+        return (self._next_ns - now_ns) / 1e6
+
+    def due(self, now_ns: int) -> int | None:
+        """The newest tick that is due, if one is."""
+        if now_ns < self._next_ns:
+            return None
+        tick_ns = now_ns - now_ns % self._period_ns
+        self.n_skipped += (tick_ns - self._next_ns) // self._period_ns
+        self._next_ns = tick_ns + self._period_ns
+        return tick_ns
+
+
+class Live:
+    """The loop between the bus and the sinks, and its counters.
+
+    With a clock stream each of its samples is a tick. While it is silent for longer than its
+    max_age_ms, `tick_hz` ticks in its place, if the configuration gives one.
+    """
+
+    def __init__(
+        self, config: Config, node: FusionNode, subscriber: Subscriber, sinks: Sequence[Sink]
+    ) -> None:
+        self._node, self._subscriber, self._sinks = node, subscriber, sinks
+        self._clock = config.fusion.clock
+        self._silence_ns = int(config.streams[self._clock].max_age_ms * 1e6) if self._clock else 0
+        self._clock_ns = time.monotonic_ns()
+        self._ticks = Ticks(config.tick_hz, self._clock_ns) if config.tick_hz else None
+        self._deadline_ns = int((config.fusion.deadline_ms or 0) * 1e6)
+        self.counters = {"predictions": 0, "ticks_skipped": 0, "deadline_missed": 0}
+
+    def step(self) -> None:
+        """Wait for samples or the next tick, and do what is due."""
+        for sample in self._subscriber.receive(self._wait_ms()):
+            self._accept(sample)
+        now_ns = time.monotonic_ns()
+        tick_ns = self._ticks.due(now_ns) if self._ticks else None
+        if tick_ns is not None and now_ns - self._clock_ns >= self._silence_ns:
+            self._emit(self._node.tick(tick_ns), tick_ns)
+
+    def drain(self, expected: Sequence[str]) -> None:
+        """Take what is still on its way, until each sensor has said its last, and close the books.
+
+        What comes now is no longer predicted from.
+        """
+        deadline_ns = time.monotonic_ns() + int(DRAIN_S * 1e9)
+        while time.monotonic_ns() < deadline_ns and not self._all_stopped(expected):
+            self._take(20)
+        self._take(0)
+        for stream in expected:
+            health = self._subscriber.health.get(stream)
+            if health is not None and health.state == "stopped":
+                self._subscriber.ledgers[stream].close(health.counters["captured"])
+
+    def count(self) -> None:
+        """Bring the counters up to date."""
+        self.counters["ticks_skipped"] = self._ticks.n_skipped if self._ticks else 0
+        for stream, ledger in self._subscriber.ledgers.items():
+            for name, value in ledger.counters().items():
+                self.counters[f"{stream}.{name}"] = value
+
+    def _wait_ms(self) -> float:
+        if self._ticks is None:
+            return MAX_WAIT_MS
+        return min(MAX_WAIT_MS, self._ticks.wait_ms(time.monotonic_ns()))
+
+    def _accept(self, sample: Sample) -> None:
+        try:
+            self._node.accept(sample, time.monotonic_ns())
+        except RefusedError as error:
+            self._subscriber.refuse(sample, str(error))
+            return
+        if sample.stream == self._clock:
+            self._clock_ns = time.monotonic_ns()
+            self._emit(self._node.tick(sample.t_publish_ns), sample.t_end_ns)
+
+    def _emit(self, prediction: Prediction, since_ns: int) -> None:
+        for sink in self._sinks:
+            sink(prediction)
+        self.counters["predictions"] += 1
+        if self._deadline_ns and prediction.t_emit_ns - since_ns > self._deadline_ns:
+            self.counters["deadline_missed"] += 1
+
+    def _take(self, timeout_ms: float) -> None:
+        for _ in self._subscriber.receive(timeout_ms):
+            pass
+
+    def _all_stopped(self, expected: Sequence[str]) -> bool:
+        health = self._subscriber.health
+        return all(s in health and health[s].state == "stopped" for s in expected)
+
+
+def serve(config: Config, stop: threading.Event) -> None:
+    """Run the node until told to stop. Raises ConfigError, BundleError, EngineError, BusError."""
+    publisher = Publisher(config.predictions_endpoint, bound=PREDICTION_BOUND)
+    table = {name: (config.endpoint(name), line) for name, line in config.streams.items()}
+    subscriber = Subscriber(table, [endpoint for endpoint, _ in table.values()])
+    sinks = [publish_sink(publisher)]
+    if config.out.jsonl:
+        sinks.append(json_lines_sink(config.out.jsonl))
+    model = CompiledBundle(load_bundle(config.fusion.bundle), config.fusion.backend)
+    worker = ThreadPoolExecutor(1) if config.fusion.worker else None
+    live = Live(config, FusionNode(config, model, executor=worker), subscriber, sinks)
+    health = HealthReporter("node", publisher, live.counters)
+    health.report("running")
+    while not stop.is_set():
+        live.step()
+        live.count()
+        health.beat()
+    live.drain(list(table))
+    live.count()
+    health.report("stopped")
+    subscriber.close()
+    publisher.close()
+
+
+def main() -> int:
+    """The entry of the process."""
+    config = Path(sys.argv[1])
+    return child.run("node", lambda stop: serve(child.read_config(config), stop))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

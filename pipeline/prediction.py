@@ -1,0 +1,89 @@
+"""What the fusion node says at each tick, and the two forms in which it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.sample import Sample
+
+# The way of a stream's newest sample to the prediction. The stages follow one another without a
+# gap, each is the difference of two clock readings, and so they sum to the stream's total.
+STAGES = (
+    "publish",  # captured -> sent by the sensor process
+    "arrive",  # sent -> taken in by the fusion node
+    "queue",  # taken in -> its encoding starts (for a `latest` stream: the wait for the tick)
+    "preprocess",
+    "encode",
+    "tick_wait",  # encoded -> fusion starts (for a `queue` stream: the wait for the tick)
+    "fuse",
+    "emit",  # fused -> the prediction is built and handed to the sinks
+)
+SITUATION = "situation"  # the main head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction(Sample):
+    """One prediction. `t_capture_ns` is the tick; `seq` counts the predictions.
+
+    `outputs` {head: {label: probability}}; `inputs` {stream: [(seq, t_capture_ns), ...]}, the
+    samples of the window; `ages_ns` {stream: tick minus the end of its newest sample};
+    `weights` {stream: share of the attention}; `stages_ns` {stream: one duration a stage}.
+    """
+
+    outputs: dict[str, dict[str, float]]
+    inputs: dict[str, list[tuple[int, int]]]
+    ages_ns: dict[str, int]
+    missing: list[str]
+    weights: dict[str, float]
+    backend: dict[str, str]
+    stages_ns: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    t_emit_ns: int = 0
+
+    @property
+    def tick_ns(self) -> int:
+        return self.t_capture_ns
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The main head: {label: probability}."""
+        return self.outputs[SITUATION]
+
+    @property
+    def top(self) -> str:
+        """The likeliest label of the main head."""
+        return max(self.scores, key=self.scores.__getitem__)
+
+    def canonical(self) -> dict[str, Any]:
+        """Everything that the samples decide, and nothing that was measured."""
+        return {
+            "tick_ns": self.tick_ns,
+            "inputs": self.inputs,
+            "missing": self.missing,
+            "outputs": self.outputs,
+            "weights": self.weights,
+            "backend": self.backend["requested"],
+        }
+
+    def report(self, wall_minus_monotonic_ns: int) -> dict[str, Any]:
+        """The form for people and scripts: wall-clock seconds, milliseconds, short numbers."""
+        return {
+            "t": round((self.tick_ns + wall_minus_monotonic_ns) / 1e9, 3),
+            "tick": self.seq,
+            "top": self.top,
+            "scores": {label: round(score, 4) for label, score in self.scores.items()},
+            "weights": {stream: round(weight, 3) for stream, weight in self.weights.items()},
+            "missing": self.missing,
+            "inputs": {stream: self._newest(stream) for stream in self.inputs},
+            "latency_ms": {stream: self._latency(stream) for stream in self.stages_ns},
+            "backend": self.backend,
+        }
+
+    def _newest(self, stream: str) -> list[list[float]]:
+        """[[seq, age in ms]] of the window's newest sample, as a list to grow."""
+        return [[self.inputs[stream][-1][0], round(self.ages_ns[stream] / 1e6, 1)]]
+
+    def _latency(self, stream: str) -> dict[str, float]:
+        stages = self.stages_ns[stream]
+        total = {"total": round(sum(stages) / 1e6, 3)}
+        return total | {n: round(ns / 1e6, 3) for n, ns in zip(STAGES, stages, strict=True)}

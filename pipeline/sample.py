@@ -1,0 +1,107 @@
+"""What travels through the pipeline: one frozen type for each kind of sample.
+
+Times are integer nanoseconds of this host's monotonic clock. Arrays are read-only views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+UInt8Array: TypeAlias = npt.NDArray[np.uint8]
+Int16Array: TypeAlias = npt.NDArray[np.int16]
+Float32Array: TypeAlias = npt.NDArray[np.float32]
+Scalar = TypeVar("Scalar", bound=np.generic)
+ColourOrder: TypeAlias = Literal["rgb", "bgr"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The base of all samples.
+
+    `stream` is the topic, as "camera/door". `seq` rises by one; a gap is a loss. A source sets
+    `t_publish_ns` to the earliest moment at which the sample is whole (for a live device: now);
+    the publisher waits for it, then stamps `seq` and the true `t_publish_ns`.
+    """
+
+    stream: str
+    seq: int
+    t_capture_ns: int
+    t_publish_ns: int
+
+    @property
+    def t_end_ns(self) -> int:
+        """The end of what was captured; ages count from here."""
+        return self.t_capture_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame(Sample):
+    """One picture: `pixels` uint8 (height, width, 3), channels in `order`."""
+
+    pixels: UInt8Array
+    order: ColourOrder = "bgr"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AudioChunk(Sample):
+    """A run of sound: `pcm` int16 (n, channels); `t_capture_ns` is that of the first sample."""
+
+    pcm: Int16Array
+    rate_hz: int
+
+    @property
+    def t_end_ns(self) -> int:
+        return self.t_capture_ns + len(self.pcm) * 1_000_000_000 // self.rate_hz
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextEvent(Sample):
+    """A line of text, with the other members of the JSON object it came in, if any."""
+
+    text: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reading(Sample):
+    """Numbers measured at one time: `values` float32 (n,), with n `names` and n `units`."""
+
+    values: Float32Array
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health(Sample):
+    """What a process says of itself, once a second and at its end.
+
+    `state` is one of starting, running, lost, stopped. `counters` hold counts since the start.
+    """
+
+    process: str
+    pid: int
+    state: str
+    counters: dict[str, int] = field(default_factory=dict)
+    last_error: str = ""
+
+
+class Source(Protocol):
+    """Anything that makes samples. None means: alive, nothing new yet (at least twice a second).
+
+    A device that goes away raises SensorLostError; the publishing loop reports it and calls the
+    source again after a back-off.
+    """
+
+    def __call__(self) -> Iterator[Sample | None]: ...
+
+
+def read_only(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+    """A view of the array that refuses writes."""
+    view: npt.NDArray[Scalar] = array.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,102 @@
+"""The demo's live view in the terminal, and its summary."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.prediction import Prediction
+from pipeline.sample import Health
+from pipeline.summary import Summary
+
+REFRESH_HZ = 4
+TOP_LABELS = 4
+BAR_WIDTH = 30
+
+
+class View:
+    """Draws the newest prediction; call it as often as you like, it draws four times a second."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, auto_refresh=False)
+        self._next_s = 0.0
+        self._counts: deque[tuple[float, dict[str, int]]] = deque(maxlen=2 * REFRESH_HZ)
+
+    def __enter__(self) -> View:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._live.__exit__(*error)
+
+    def __call__(self, summary: Summary, health: Mapping[str, Health]) -> None:
+        """Draw, if it is time to."""
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + 1 / REFRESH_HZ
+        prediction = summary.newest
+        if prediction is None:
+            self._live.update(Text("starting..."), refresh=True)
+            return
+        self._counts.append((now_s, _newest_seq(prediction)))
+        parts = (self._streams(prediction), _labels(prediction), _latency(summary))
+        self._live.update(Group(*parts), refresh=True)
+
+    def _streams(self, prediction: Prediction) -> Table:
+        table = Table("stream", "rate Hz", "age ms", "weight", "", box=None, pad_edge=False)
+        for stream in (*prediction.inputs, *prediction.missing):
+            if stream in prediction.missing:
+                table.add_row(stream, "", "", "", Text("missing", style="red"))
+                continue
+            age_ms, weight = prediction.ages_ns[stream] / 1e6, prediction.weights[stream]
+            rate = f"{self._rate_hz(stream):.1f}"
+            table.add_row(stream, rate, f"{age_ms:.0f}", f"{weight:.2f}", _bar(weight, "cyan"))
+        return table
+
+    def _rate_hz(self, stream: str) -> float:
+        (first_s, first), (last_s, last) = self._counts[0], self._counts[-1]
+        n = last.get(stream, 0) - first.get(stream, 0)
+        return n / (last_s - first_s) if last_s > first_s else 0.0
+
+
+def print_summary(console: Console, result: Mapping[str, Any]) -> None:
+    """Print what a run did."""
+    accuracy = result["accuracy"]
+    scored = f"{accuracy:.1%} of {result['scored']} scored right" if accuracy is not None else ""
+    console.print(f"{result['predictions']} predictions  {scored}")
+    latency = "  ".join(f"{name} {ms:.1f}" for name, ms in result["latency_ms"].items())
+    console.print(f"tick to prediction, ms: {latency}")
+    for stream, ledger in result["streams"].items():
+        drops = ", ".join(f"{n} {reason}" for reason, n in ledger["dropped"].items()) or "none"
+        counts = f"{ledger['captured']} captured = {ledger['delivered']} delivered"
+        console.print(f"{stream}: {counts} + dropped: {drops}", highlight=False)
+
+
+def _newest_seq(prediction: Prediction) -> dict[str, int]:
+    return {stream: samples[-1][0] for stream, samples in prediction.inputs.items()}
+
+
+def _labels(prediction: Prediction) -> Table:
+    table = Table("situation", "score", "", box=None, pad_edge=False)
+    ranked = sorted(prediction.scores.items(), key=lambda pair: -pair[1])
+    for label, score in ranked[:TOP_LABELS]:
+        table.add_row(label, f"{score:.2f}", _bar(score, "green"))
+    return table
+
+
+def _latency(summary: Summary) -> Text:
+    latency = "  ".join(f"{name} {ms:.1f} ms" for name, ms in summary.latency_ms.items())
+    accuracy = f"   accuracy {summary.accuracy:.1%}" if summary.accuracy is not None else ""
+    return Text(f"tick to prediction: {latency}{accuracy}")
+
+
+def _bar(share: float, style: str) -> Text:
+    return Text("#" * round(share * BAR_WIDTH), style=style)

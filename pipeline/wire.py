@@ -1,0 +1,219 @@
+"""Samples as bytes: stream, NUL, version, two lengths, header, payload, in one part.
+
+The NUL ends the topic, so that "camera/1" does not match "camera/10". The header is msgpack,
+typed and checked; pixels, sound and numbers follow it as they lie in memory, little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from pipeline.error import WireError
+from pipeline.prediction import Prediction
+from pipeline.sample import AudioChunk, ColourOrder, Frame, Health, Reading, Sample, TextEvent
+
+VERSION = 1
+MAX_MESSAGE_BYTES = 128 * 2**20  # an 8K picture has 100 MB
+MAX_HEADER_BYTES = 256 * 2**10
+MAX_TEXT_BYTES = 64 * 2**10
+_PREFIX = struct.Struct("<BII")  # version, bytes of the header, bytes of the payload
+
+Buffer: TypeAlias = "bytes | memoryview"
+
+
+class _Head(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """`epoch` tells one run of a publisher from the next, whose `seq` starts again."""
+
+    epoch: int
+    seq: int
+    t_capture_ns: int
+    t_publish_ns: int
+
+
+class _FrameHead(_Head, tag="frame", frozen=True, array_like=True, forbid_unknown_fields=True):
+    height_px: int
+    width_px: int
+    order: ColourOrder
+
+
+class _AudioHead(_Head, tag="audio", frozen=True, array_like=True, forbid_unknown_fields=True):
+    channels: int
+    rate_hz: int
+
+
+class _TextHead(_Head, tag="text", frozen=True, array_like=True, forbid_unknown_fields=True):
+    fields: dict[str, Any]
+
+
+class _ReadingHead(_Head, tag="reading", frozen=True, array_like=True, forbid_unknown_fields=True):
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+
+
+class _HealthHead(_Head, tag="health", frozen=True, array_like=True, forbid_unknown_fields=True):
+    process: str
+    pid: int
+    state: str
+    counters: dict[str, int]
+    last_error: str
+
+
+class _PredictionHead(
+    _Head, tag="prediction", frozen=True, array_like=True, forbid_unknown_fields=True
+):
+    outputs: dict[str, dict[str, float]]
+    inputs: dict[str, list[tuple[int, int]]]
+    ages_ns: dict[str, int]
+    missing: list[str]
+    weights: dict[str, float]
+    backend: dict[str, str]
+    stages_ns: dict[str, tuple[int, ...]]
+    t_emit_ns: int
+
+
+_AnyHead: TypeAlias = (
+    _FrameHead | _AudioHead | _TextHead | _ReadingHead | _HealthHead | _PredictionHead
+)
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_AnyHead)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A decoded message; arrays of its sample are views of the bytes it came from."""
+
+    sample: Sample
+    epoch: int
+
+
+def topic(stream: str) -> bytes:
+    """What to subscribe to for one stream."""
+    return stream.encode() + b"\0"
+
+
+def encode(sample: Sample, epoch: int = 0) -> bytes:
+    """A sample as one message; the payload is copied once."""
+    base = (epoch, sample.seq, sample.t_capture_ns, sample.t_publish_ns)
+    head, payload = _split(sample, base)
+    header = _encoder.encode(head)
+    prefix = _PREFIX.pack(VERSION, len(header), memoryview(payload).nbytes)
+    return b"".join((topic(sample.stream), prefix, header, payload))
+
+
+def decode(data: Buffer) -> Message:
+    """The sample in a message, checked. Raises WireError."""
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise WireError(f"{len(data)} bytes: more than {MAX_MESSAGE_BYTES}")
+    stream, at = _stream(data)
+    if len(data) < at + _PREFIX.size:
+        raise WireError("truncated before the header")
+    version, header_bytes, payload_bytes = _PREFIX.unpack_from(data, at)
+    if version != VERSION:
+        raise WireError(f"wire version {version}: this program reads version {VERSION}")
+    at += _PREFIX.size
+    if header_bytes > MAX_HEADER_BYTES or len(data) != at + header_bytes + payload_bytes:
+        raise WireError(f"{stream}: truncated, or a header that is too long")
+    try:
+        head = _decoder.decode(data[at : at + header_bytes])
+        return Message(_join(stream, head, memoryview(data)[at + header_bytes :]), head.epoch)
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+        raise WireError(f"{stream}: {error}") from error
+
+
+def _stream(data: Buffer) -> tuple[str, int]:
+    """The stream's name and the offset behind its NUL."""
+    name, nul, _ = bytes(data[:256]).partition(b"\0")
+    if not nul:
+        raise WireError("no stream name in front")
+    try:
+        return name.decode(), len(name) + 1
+    except UnicodeDecodeError as error:
+        raise WireError("a stream name that is not UTF-8") from error
+
+
+def _split(sample: Sample, base: tuple[int, int, int, int]) -> tuple[_AnyHead, Buffer]:
+    match sample:
+        case Frame():
+            height, width, _ = sample.pixels.shape
+            return _FrameHead(*base, height, width, sample.order), _bytes(sample.pixels)
+        case AudioChunk():
+            channels = sample.pcm.shape[1]
+            return _AudioHead(*base, channels, sample.rate_hz), _bytes(sample.pcm)
+        case TextEvent():
+            return _TextHead(*base, sample.fields), sample.text.encode()
+        case Reading():
+            return _ReadingHead(*base, sample.names, sample.units), _bytes(sample.values)
+        case Health():
+            return _HealthHead(*base, *_rest(sample, _HealthHead)), b""
+        case Prediction():
+            return _PredictionHead(*base, *_rest(sample, _PredictionHead)), b""
+    raise TypeError(f"{type(sample).__name__} has no wire form")
+
+
+def _rest(sample: Sample, kind: type[_Head]) -> list[Any]:
+    """The fields that a header has beyond the base, which the sample has under the same names."""
+    return [getattr(sample, name) for name in kind.__struct_fields__[4:]]
+
+
+def _bytes(array: np.ndarray[Any, Any]) -> memoryview:
+    return np.ascontiguousarray(array).data
+
+
+def _join(stream: str, head: _AnyHead, payload: memoryview) -> Sample:
+    base: dict[str, Any] = {
+        "stream": stream,
+        "seq": head.seq,
+        "t_capture_ns": head.t_capture_ns,
+        "t_publish_ns": head.t_publish_ns,
+    }
+    match head:
+        case _FrameHead():
+            return Frame(**base, pixels=_pixels(head, payload), order=head.order)
+        case _AudioHead():
+            return AudioChunk(**base, pcm=_pcm(head, payload), rate_hz=head.rate_hz)
+        case _TextHead():
+            if len(payload) > MAX_TEXT_BYTES:
+                raise ValueError(f"a text of {len(payload)} bytes: more than {MAX_TEXT_BYTES}")
+            return TextEvent(**base, text=str(payload, "utf-8"), fields=head.fields)
+        case _ReadingHead():
+            return Reading(
+                **base, values=_values(head, payload), names=head.names, units=head.units
+            )
+    if payload:
+        raise ValueError("bytes behind the header")
+    rest = {name: getattr(head, name) for name in head.__struct_fields__[4:]}
+    return (Health if isinstance(head, _HealthHead) else Prediction)(**base, **rest)
+
+
+def _pixels(head: _FrameHead, payload: memoryview) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    if head.height_px < 1 or head.width_px < 1:
+        raise ValueError("an empty frame")
+    return _array(payload, np.uint8, (head.height_px, head.width_px, 3))
+
+
+def _pcm(head: _AudioHead, payload: memoryview) -> np.ndarray[Any, np.dtype[np.int16]]:
+    if head.channels < 1 or head.rate_hz < 1 or not payload:
+        raise ValueError("sound without samples, channels or rate")
+    return _array(payload, np.int16, (len(payload) // (2 * head.channels), head.channels))
+
+
+def _values(head: _ReadingHead, payload: memoryview) -> np.ndarray[Any, np.dtype[np.float32]]:
+    if not head.names or len(head.names) != len(head.units):
+        raise ValueError("readings need a name and a unit each")
+    return _array(payload, np.float32, (len(head.names),))
+
+
+def _array(payload: memoryview, dtype: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """A read-only view of the payload. Raises ValueError where the sizes differ."""
+    expected = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
+    if len(payload) != expected:
+        raise ValueError(f"a payload of {len(payload)} bytes, {expected} expected")
+    array = np.frombuffer(payload, dtype).reshape(shape)
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,161 @@
+"""One sensor process: a source of samples, and the small loop that publishes them.
+
+Started by the supervisor as `python -m sensors.process CONFIG STREAM`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from pipeline import child
+from pipeline.bus import Publisher
+from pipeline.child import HealthReporter
+from pipeline.config import Camera, Config, Microphone, Readings, Stream, Text
+from pipeline.error import SensorHungError, SensorLostError
+from pipeline.sample import Sample, Source
+
+FIRST_BACKOFF_S = 0.5
+MAX_BACKOFF_S = 30.0
+MAX_WAIT_S = 0.5  # between two looks at the clock, the stop request and the next health report
+
+log = logging.getLogger(__name__)
+
+
+def source_of(config: Config, stream: str, counters: dict[str, int]) -> Source:
+    """The source that the configuration names for a stream; it counts its losses in `counters`.
+
+    Modules are imported here, so that a process loads only what its device needs.
+    """
+    line = config.streams[stream]
+    if line.source == "simulator":
+        return partial(_simulated, line, stream, config.simulator.seed)
+    match line:
+        case Camera():
+            from sensors.camera import frames
+
+            return partial(frames, line, stream=stream, counters=counters)
+        case Microphone():
+            from sensors.microphone import chunks
+
+            return partial(chunks, line, stream=stream, counters=counters)
+        case Text():
+            from sensors.text import events
+
+            return partial(events, line, stream=stream, counters=counters)
+        case Readings():
+            from sensors.readings import readings
+
+            return partial(readings, line, stream=stream, counters=counters)
+    raise TypeError(type(line).__name__)
+
+
+def _simulated(line: Stream, stream: str, seed: int) -> Iterator[Sample | None]:
+    """A stream of the simulated home, from now on; every process with this seed sees the same."""
+    from sensors import simulator
+
+    home = simulator.Home(seed=seed)
+    start_ns = time.monotonic_ns()
+    match line:
+        case Camera():
+            size_px, rate_hz = line.resize or (640, 480), line.rate_hz or 15.0
+            return simulator.frames(
+                home, stream=stream, rate_hz=rate_hz, start_ns=start_ns, size_px=size_px
+            )
+        case Microphone():
+            rate_hz = line.sample_rate_hz
+            return simulator.chunks(home, stream=stream, rate_hz=rate_hz, start_ns=start_ns)
+        case Text():
+            return simulator.events(home, stream=stream, start_ns=start_ns)
+        case Readings():
+            rate_hz = line.rate_hz
+            return simulator.readings(home, stream=stream, rate_hz=rate_hz, start_ns=start_ns)
+    raise TypeError(type(line).__name__)
+
+
+class Publishing:
+    """The publishing loop: waits until a sample is due, sends it, reports health.
+
+    A lost device is reported and opened again after a back-off; it is not a crash.
+    """
+
+    def __init__(
+        self, source: Source, publisher: Publisher, health: HealthReporter, stop: threading.Event
+    ) -> None:
+        self._source, self._publisher = source, publisher
+        self._health, self._stop = health, stop
+        self._backoff_s = FIRST_BACKOFF_S
+
+    def run(self) -> None:
+        """Publish until told to stop."""
+        while not self._stop.is_set():
+            try:
+                self._publish_all()
+                self._health.report("ended")
+                self._wait_until(None)
+            except SensorHungError:
+                raise
+            except SensorLostError as error:
+                log.warning("lost: %s; trying again in %.1f s", error, self._backoff_s)
+                self._health.report("lost", str(error))
+                self._wait_until(time.monotonic_ns() + int(self._backoff_s * 1e9))
+                self._backoff_s = min(2 * self._backoff_s, MAX_BACKOFF_S)
+
+    def _publish_all(self) -> None:
+        samples = self._source()
+        for sample in samples:
+            self._health.beat()
+            if sample is not None:
+                self._wait_until(sample.t_publish_ns)
+                if self._stop.is_set():
+                    return
+                self._publish(sample)
+            if self._stop.is_set():
+                return
+
+    def _publish(self, sample: Sample) -> None:
+        self._publisher.send(sample)
+        if self._health.state != "running":
+            self._backoff_s = FIRST_BACKOFF_S
+            self._health.report("running")
+
+    def _wait_until(self, due_ns: int | None) -> None:
+        """Wait for the time, or for ever; reports health meanwhile, returns early on a stop."""
+        while not self._stop.is_set():
+            left_s = MAX_WAIT_S if due_ns is None else (due_ns - time.monotonic_ns()) / 1e9
+            if left_s <= 0:
+                return
+            self._stop.wait(min(left_s, MAX_WAIT_S))
+            self._health.beat()
+
+
+def publish(config: Config, stream: str, stop: threading.Event) -> None:
+    """Run one sensor until told to stop. Raises BusError and ConfigError."""
+    line = config.streams[stream]
+    with Publisher(config.endpoint(stream), bound=line.bound) as publisher:
+        counters: dict[str, int] = {}
+        health = HealthReporter(stream, publisher, counters)
+        source = source_of(config, stream, counters)
+        try:
+            Publishing(source, publisher, health, stop).run()
+        except SensorHungError as error:
+            # A device call that never returns would keep this process from ending.
+            log.error("%s", error)
+            os._exit(child.EXIT_FAILED)
+        health.report("stopped")
+
+
+def main() -> int:
+    """The entry of the process."""
+    path, stream = Path(sys.argv[1]), sys.argv[2]
+    return child.run(stream, lambda stop: publish(child.read_config(path), stream, stop))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Skips are counted: with --unlisted-skips-fail one that tests/skips.toml does not list fails."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SKIPS = Path(__file__).parent / "skips.toml"
+_reasons: dict[str, str] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--unlisted-skips-fail", action="store_true", help="see tests/skips.toml")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and isinstance(report.longrepr, tuple):
+        _reasons[report.nodeid] = str(report.longrepr[2])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not session.config.getoption("--unlisted-skips-fail"):
+        return
+    listed = list(tomllib.loads(SKIPS.read_text(encoding="utf-8")))
+    for test, reason in _reasons.items():
+        if not any(part in reason for part in listed):
+            sys.stderr.write(f"\nskipped, and not listed in {SKIPS}: {test}: {reason}")
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
