@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -64,8 +64,8 @@ def read_config(path: Path) -> Config:
 class HealthReporter:
     """Sends the health of this process, from its working loop: a loop that hangs is silent."""
 
-    def __init__(self, process: str, publisher: Publisher, counters: Mapping[str, int]) -> None:
-        self._process, self._publisher, self._counters = process, publisher, counters
+    def __init__(self, process: str, publisher: Publisher, counters: dict[str, int]) -> None:
+        self._process, self._publisher, self.counters = process, publisher, counters
         self._next_ns = 0
         self.state = "starting"
         self.last_error = ""
@@ -89,7 +89,7 @@ class HealthReporter:
             process=self._process,
             pid=os.getpid(),
             state=self.state,
-            counters=dict(self._counters),
+            counters=dict(self.counters),
             last_error=self.last_error,
         )
         self._publisher.send(health)

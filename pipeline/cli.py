@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline.error import SensoriumError
 
 if TYPE_CHECKING:
     from pipeline.config import Config
-    from pipeline.summary import Truth
+
+Command: TypeAlias = "Callable[[argparse.Namespace], int]"
 
 # Each command imports what it needs, so that --help answers at once.
-
-SETTLED_S = 1.5  # after this much of a scene every window lies within it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,48 +45,69 @@ def _fail(error: Exception) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sensorium", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    demo = commands.add_parser("demo", help="watch a simulated home being understood")
-    demo.set_defaults(command=_demo)
-    _add_run_options(demo)
-
-    run = commands.add_parser("run", help="run a configuration until Ctrl-C")
-    run.set_defaults(command=_run)
-    _add_config(run)
-    _add_run_options(run)
-
-    for name, command, text in (
-        ("validate", _validate, "check a configuration, its bundle and its files"),
-        ("graph", _graph, "show streams, endpoints, policies and who reads them"),
-    ):
-        check = commands.add_parser(name, help=text)
-        check.set_defaults(command=command)
-        _add_config(check)
-
-    sensor = commands.add_parser("sensor", help="run one sensor alone, publishing on its endpoint")
-    sensor.set_defaults(command=_sensor)
-    sensor.add_argument("stream", help="as camera/door")
-    _add_config(sensor)
-
-    for name, text in (
-        ("status", "show the processes of a run"),
-        ("stop", "end a run"),
-        ("mute", "switch a sensor off: its process ends"),
-        ("unmute", "switch it on again"),
-    ):
-        control = commands.add_parser(name, help=text)
-        control.set_defaults(command=_control, request=name, stream="")
-        if name.endswith("mute"):
-            control.add_argument("stream", help="as camera/door")
-        control.add_argument("--run", default="", help="name of the run, if several are running")
-        control.add_argument("--run-dir", type=Path, help="its directory, if it is not the default")
-        control.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_run_commands(commands)
+    _add_config_commands(commands)
+    _add_model_commands(commands)
+    _add_control_commands(commands)
     return parser
 
 
-def _add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
-    _add_set(parser)
+def _add(commands: Any, name: str, command: Command, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_run_commands(commands: Any) -> None:
+    demo = _add(commands, "demo", _demo, "watch a simulated home being understood")
+    run = _add(commands, "run", _run, "run a configuration until Ctrl-C")
+    run.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
+    for parser in (demo, run):
+        _add_set(parser)
+        _add_json(parser)
+        parser.add_argument("--seconds", type=float, help="stop so long after the first prediction")
+
+
+def _add_config_commands(commands: Any) -> None:
+    sensor = _add(commands, "sensor", _sensor, "run one sensor alone, publishing on its endpoint")
+    sensor.add_argument("stream", help="as camera/door")
+    validate = _add(commands, "validate", _validate, "check a configuration and its bundle")
+    graph = _add(commands, "graph", _graph, "show streams, endpoints, policies and who reads them")
+    for parser in (sensor, validate, graph):
+        parser.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
+        _add_set(parser)
+
+
+def _add_model_commands(commands: Any) -> None:
+    evaluate = _add(commands, "evaluate", _evaluate, "measure accuracy on unseen simulated scenes")
+    evaluate.add_argument("--bundle", default="home", help="a shipped bundle or a folder")
+    evaluate.add_argument("--scenes", type=int, default=1000)
+    evaluate.add_argument("--seed", type=int, default=2026)
+    bench = _add(commands, "bench", _bench, "measure the pipeline against raw ZeroMQ")
+    bench.add_argument("what", choices=["camera"])
+    bench.add_argument("--frames", type=int, default=600)
+    train = _add(commands, "train", _train, "train a bundle on the simulator (needs torch)")
+    train.add_argument("--scenes", type=int, default=12_000)
+    train.add_argument("--seed", type=int, default=7)
+    train.add_argument("--out", type=Path, required=True, help="the bundle's folder")
+    for parser in (evaluate, bench):
+        _add_json(parser)
+
+
+def _add_control_commands(commands: Any) -> None:
+    _add(commands, "status", _control, "show the processes of a run")
+    _add(commands, "stop", _control, "end a run")
+    for name, text in (
+        ("mute", "switch a sensor off: its process ends, its device is free"),
+        ("unmute", "switch a sensor on again"),
+    ):
+        _add(commands, name, _control, text).add_argument("stream", help="as camera/door")
+    for name in ("status", "stop", "mute", "unmute"):
+        parser = commands.choices[name]
+        parser.set_defaults(request=name)
+        parser.add_argument("--run", default="", help="name of the run, if several are running")
+        parser.add_argument("--run-dir", type=Path, help="its directory, if it is not the default")
+        _add_json(parser)
 
 
 def _add_set(parser: argparse.ArgumentParser) -> None:
@@ -95,21 +116,17 @@ def _add_set(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    if parser.prog.endswith("demo"):
-        _add_set(parser)
-    parser.add_argument("--seconds", type=float, help="stop so long after the first prediction")
+def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    import deploy
-    from pipeline.config import load
+    from deploy.simulated_home import demo_config, truth
     from pipeline.runner import run
     from pipeline.summary import Summary
 
-    config = load(Path(deploy.__file__).parent / "config" / "demo.toml", arguments.set)
-    summary = Summary(_truth(config))
+    config = demo_config(arguments.set)
+    summary = Summary(truth(config))
     if arguments.json:
         return _print_json(run(config, seconds=arguments.seconds, summary=summary))
 
@@ -122,19 +139,6 @@ def _demo(arguments: argparse.Namespace) -> int:
         result = run(config, seconds=arguments.seconds, summary=summary, watch=view)
     print_summary(console, result)
     return 0
-
-
-def _truth(config: Config) -> Truth:
-    """What the simulated home hides. Only this score reads it."""
-    from sensors.simulator import Home
-
-    home = Home(seed=config.simulator.seed)
-
-    def truth(t_ns: int) -> str | None:
-        scene = home.scene_at(t_ns)
-        return scene.label if t_ns - scene.start_ns > SETTLED_S * 1e9 else None
-
-    return truth
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -204,11 +208,44 @@ def _sensor(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from deploy.simulated_home import accuracy
+    from pipeline.evaluation import table
+
+    found = accuracy(arguments.bundle, n_scenes=arguments.scenes, seed=arguments.seed)
+    if arguments.json:
+        return _print_json(found)
+    sys.stdout.write(f"{arguments.scenes} unseen scenes\n{table(found)}\n")
+    return 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    try:
+        import torch
+    except ImportError as error:
+        raise SensoriumError("training needs torch: pip install 'sensorium[train]'") from error
+    from deploy.simulated_home import train_bundle
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    train_bundle(arguments.out, n_scenes=arguments.scenes, seed=arguments.seed)
+    return 0
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from pipeline.bench import bench_camera, text
+
+    result = bench_camera(arguments.frames)
+    if arguments.json:
+        return _print_json(result)
+    sys.stdout.write(text(result) + "\n")
+    return 0
+
+
 def _control(arguments: argparse.Namespace) -> int:
     from pipeline.control import find_run, request
 
     run_dir = arguments.run_dir or find_run(arguments.run)
-    reply = request(run_dir, arguments.request, arguments.stream)
+    reply = request(run_dir, arguments.request, getattr(arguments, "stream", ""))
     if arguments.json:
         return _print_json(reply)
     for process in reply.processes:

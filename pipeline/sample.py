@@ -5,7 +5,7 @@ Times are integer nanoseconds of this host's monotonic clock. Arrays are read-on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -88,6 +88,15 @@ class Health(Sample):
     state: str
     counters: dict[str, int] = field(default_factory=dict)
     last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledSamples:
+    """What each stream had published by `tick_ns`, oldest first, and what was really going on."""
+
+    label: str
+    tick_ns: int
+    samples: Mapping[str, Sequence[Sample]]
 
 
 class Source(Protocol):

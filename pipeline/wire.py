@@ -6,6 +6,7 @@ typed and checked; pixels, sound and numbers follow it as they lie in memory, li
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -98,12 +99,16 @@ def topic(stream: str) -> bytes:
 
 
 def encode(sample: Sample, epoch: int = 0) -> bytes:
-    """A sample as one message; the payload is copied once."""
+    """A sample as one message."""
+    return b"".join(parts(sample, epoch))
+
+
+def parts(sample: Sample, epoch: int) -> tuple[bytes, Buffer]:
+    """What stands before the payload, and the payload itself, not yet copied."""
     base = (epoch, sample.seq, sample.t_capture_ns, sample.t_publish_ns)
     head, payload = _split(sample, base)
     header = _encoder.encode(head)
-    prefix = _PREFIX.pack(VERSION, len(header), memoryview(payload).nbytes)
-    return b"".join((topic(sample.stream), prefix, header, payload))
+    return topic(sample.stream) + _PREFIX.pack(VERSION, len(header), len(payload)) + header, payload
 
 
 def decode(data: Buffer) -> Message:
@@ -162,7 +167,7 @@ def _rest(sample: Sample, kind: type[_Head]) -> list[Any]:
 
 
 def _bytes(array: np.ndarray[Any, Any]) -> memoryview:
-    return np.ascontiguousarray(array).data
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _join(stream: str, head: _AnyHead, payload: memoryview) -> Sample:
@@ -211,7 +216,7 @@ def _values(head: _ReadingHead, payload: memoryview) -> np.ndarray[Any, np.dtype
 
 def _array(payload: memoryview, dtype: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """A read-only view of the payload. Raises ValueError where the sizes differ."""
-    expected = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
+    expected = math.prod(shape) * np.dtype(dtype).itemsize
     if len(payload) != expected:
         raise ValueError(f"a payload of {len(payload)} bytes, {expected} expected")
     array = np.frombuffer(payload, dtype).reshape(shape)

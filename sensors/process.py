@@ -121,6 +121,7 @@ class Publishing:
 
     def _publish(self, sample: Sample) -> None:
         self._publisher.send(sample)
+        self._health.counters["captured"] += 1
         if self._health.state != "running":
             self._backoff_s = FIRST_BACKOFF_S
             self._health.report("running")
@@ -139,9 +140,8 @@ def publish(config: Config, stream: str, stop: threading.Event) -> None:
     """Run one sensor until told to stop. Raises BusError and ConfigError."""
     line = config.streams[stream]
     with Publisher(config.endpoint(stream), bound=line.bound) as publisher:
-        counters: dict[str, int] = {}
-        health = HealthReporter(stream, publisher, counters)
-        source = source_of(config, stream, counters)
+        health = HealthReporter(stream, publisher, {"captured": 0})
+        source = source_of(config, stream, health.counters)
         try:
             Publishing(source, publisher, health, stop).run()
         except SensorHungError as error:

@@ -107,7 +107,7 @@ def test_an_overflow_of_a_queue_is_counted(endpoint: str) -> None:
             publisher.send(text("first"))
             receive_until(subscriber, 0)
             # More than both queues and the kernel's buffers hold, and nobody reads.
-            burst = [publisher.send(text("x" * 60_000)) for _ in range(200)]
+            burst: list[Sample] = [publisher.send(text("x" * 60_000)) for _ in range(200)]
             received = list(subscriber.receive(1000))
             while received[-1].seq != burst[-1].seq:
                 publisher.send(text("last"))

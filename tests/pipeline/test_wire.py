@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from pipeline.error import WireError
 from pipeline.prediction import Prediction
 from pipeline.sample import AudioChunk, Frame, Health, Reading, Sample, TextEvent
 
-BASE = {"seq": 7, "t_capture_ns": 1_000, "t_publish_ns": 2_000}
+BASE: dict[str, Any] = {"seq": 7, "t_capture_ns": 1_000, "t_publish_ns": 2_000}
 SAMPLES: list[Sample] = [
     Frame(**BASE, stream="camera/a", pixels=np.arange(24, dtype=np.uint8).reshape(2, 4, 3)),
     AudioChunk(
