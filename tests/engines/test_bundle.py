@@ -45,18 +45,18 @@ def test_the_shipped_bundle_is_whole_small_and_right() -> None:
 def test_a_changed_file_is_refused(folder: Path) -> None:
     with open(folder / "image.onnx", "ab") as file:
         file.write(b"x")
-    with pytest.raises(BundleError, match="image.onnx: SHA-256 is .* the file was changed"):
+    with pytest.raises(BundleError, match=r"image\.onnx: SHA-256 is .* the file was changed"):
         load_bundle(str(folder))
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / "text.onnx").unlink()
-    with pytest.raises(BundleError, match="text.onnx: cannot be read: No such file"):
+    with pytest.raises(BundleError, match=r"text\.onnx: cannot be read: No such file"):
         load_bundle(str(folder))
 
 
 def test_a_bundle_that_does_not_exist_is_told_with_those_that_do() -> None:
-    with pytest.raises(BundleError, match="'attic': no folder .* shipped bundles: home"):
+    with pytest.raises(BundleError, match=r"'attic': no folder .* shipped bundles: home"):
         load_bundle("attic")
 
 
@@ -77,7 +77,7 @@ def test_a_manifest_that_is_none_is_refused(folder: Path, text: str, message: st
 
 def test_a_file_outside_the_bundle_is_refused(folder: Path) -> None:
     edit(folder, lambda manifest: manifest["fusion"].update(file="../fusion.onnx"))
-    with pytest.raises(BundleError, match="fusion.file"):
+    with pytest.raises(BundleError, match=r"fusion\.file"):
         read_manifest(folder)
 
 
@@ -89,7 +89,7 @@ def test_a_graph_that_does_not_match_the_manifest_is_refused(folder: Path) -> No
 
 def test_labels_that_do_not_match_the_graph_are_refused(folder: Path) -> None:
     edit(folder, lambda manifest: manifest["labels"].append("party"))
-    with pytest.raises(BundleError, match="fusion.onnx: the graph has"):
+    with pytest.raises(BundleError, match=r"fusion\.onnx: the graph has"):
         compile_bundle(folder)
 
 
@@ -100,7 +100,7 @@ def test_a_graph_that_computes_something_else_is_refused(folder: Path) -> None:
     arrays["audio.tokens"] = arrays["audio.tokens"] + 0.1
     np.savez(path, allow_pickle=False, **arrays)
     edit(folder, lambda manifest: manifest["probe"].update(sha256=sha256(path)))
-    with pytest.raises(EngineError, match="audio.onnx: .* tokens is off by 0.1"):
+    with pytest.raises(EngineError, match=r"audio\.onnx: .* tokens is off by 0.1"):
         compile_bundle(folder)
 
 

@@ -70,7 +70,7 @@ def test_it_closes_twice_and_then_refuses_to_run(engine: Engine, feeds: dict[str
 def test_a_file_that_is_no_graph_is_named(tmp_path: Path, backend: str, content: bytes) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(content)
-    with pytest.raises(EngineError, match="broken.onnx"):
+    with pytest.raises(EngineError, match=r"broken\.onnx"):
         open_engine(path, backend)
 
 
