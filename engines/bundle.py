@@ -7,6 +7,7 @@ reference outputs of every graph, which a backend must reproduce before it is us
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -116,7 +117,7 @@ class Bundle(Struct, frozen=True):
 
 def find_bundle(name: str) -> Path:
     """The folder of a shipped bundle, or the folder that `name` is. Raises BundleError."""
-    for folder in (SHIPPED / name, Path(name)):
+    for folder in (Path(name),) if os.sep in name else (SHIPPED / name, Path(name)):
         if (folder / "bundle.json").is_file():
             return folder
     shipped = ", ".join(sorted(path.name for path in SHIPPED.glob("*"))) or "none"

@@ -70,9 +70,14 @@ class HealthReporter:
         self.state = "starting"
         self.last_error = ""
 
+    @property
+    def due(self) -> bool:
+        """Whether a second has passed since the last report."""
+        return time.monotonic_ns() >= self._next_ns
+
     def beat(self) -> None:
         """Report once a second."""
-        if time.monotonic_ns() >= self._next_ns:
+        if self.due:
             self.report()
 
     def report(self, state: str = "", last_error: str = "") -> None:

@@ -148,8 +148,9 @@ def serve(config: Config, stop: threading.Event) -> None:
     health.report("running")
     while not stop.is_set():
         live.step()
-        live.count()
-        health.beat()
+        if health.due:
+            live.count()
+            health.report()
     live.drain(list(table))
     live.count()
     health.report("stopped")

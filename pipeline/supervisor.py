@@ -53,7 +53,10 @@ class Child:
     def start(self) -> None:
         """Start the process by exec, never by fork alone."""
         stdin = None if self._stdin else subprocess.DEVNULL
-        self._process = subprocess.Popen([sys.executable, "-m", *self._command], stdin=stdin)
+        # A folder of the user's that is called pipeline or sensors must not be taken for ours.
+        environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+        command = [sys.executable, "-m", *self._command]
+        self._process = subprocess.Popen(command, stdin=stdin, env=environment)
         self._started_s = time.monotonic()
 
     def revive(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-COMMAND = [sys.executable, "-m", "pipeline.cli"]
+COMMAND = [str(Path(sys.executable).parent / "sensorium")]
 LIMIT_S = 20.0
 
 SIMULATED = """
