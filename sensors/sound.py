@@ -26,13 +26,15 @@ class ChunkCutter:
         self._resampler = None
         if from_hz != to_hz:
             self._resampler = imported("soxr").ResampleStream(
-                from_hz, to_hz, n_channels, dtype="int16"
+                from_hz, to_hz, n_channels, dtype="float32"
             )
 
     def feed(self, pcm: Int16Array, *, last: bool = False) -> list[tuple[int, Int16Array]]:
         """Take int16 (n, channels); give (position_ns, chunk). With `last` the rest comes too."""
         if self._resampler is not None:
-            pcm = self._resampler.resample_chunk(pcm, last=last)
+            # As float: of int16 the resampler would dither its output, differently each time.
+            wave = self._resampler.resample_chunk(pcm.astype(np.float32), last=last)
+            pcm = np.clip(np.rint(wave), -32768, 32767).astype(np.int16)
         self._held = np.concatenate([self._held, pcm])
         chunks: list[tuple[int, Int16Array]] = []
         while len(self._held) >= self._size or (last and len(self._held)):

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import TypeAlias
+
 MAX_TEXT_BYTES = 64 * 1024
+READ_BYTES = 64 * 1024
+WAIT_S = 0.25
+
+# A line without its newline; or None at least every WAIT_S, when there is nothing more for now.
+Lines: TypeAlias = Generator[bytes | None, None, None]
 
 
 class LineSplitter:

@@ -128,12 +128,13 @@ class LiveReader:
         n_read = 0
         while not self._stopping.is_set():
             self._heard_s = time.monotonic()
-            if not capture.grab():
-                return "the stream ended" if n_read else "no picture came"
+            grabbed = capture.grab()
             now_ns = time.monotonic_ns()
             # The first picture of a webcam may take its time.
             if n_read and now_ns / NS_PER_S - self._heard_s > STALL_S:
                 return f"no picture for {STALL_S:g} s"
+            if not grabbed:
+                return "the stream ended" if n_read else "no picture came"
             n_read += 1
             if not self._limit.admits(now_ns):
                 self._counters["skipped"] += 1

@@ -16,7 +16,6 @@ from pipeline.config import Camera
 from pipeline.error import ConfigError, SensorLostError
 from pipeline.sample import Frame
 from sensors.camera import frames
-from sensors.video import RateLimit
 from tests import parts
 
 STREAM = "camera/door"
@@ -104,15 +103,6 @@ def test_the_rate_is_an_upper_bound(video: Path) -> None:
     assert len(all_frames(video, rate_hz=60.0)) == 50
 
 
-@pytest.mark.parametrize(("rate_hz", "expected"), [(30.0, 300), (15.0, 150), (20.0, 200)])
-def test_jitter_of_the_source_does_not_lower_the_rate(rate_hz: float, expected: int) -> None:
-    jitter_ms = np.random.default_rng(0).uniform(-4, 4, 300)
-    times_ms = np.arange(300) * (1000 / 30) + jitter_ms
-    limit = RateLimit(rate_hz)
-    admitted = sum(limit.admits(round(t_ms * MS)) for t_ms in times_ms)
-    assert admitted == pytest.approx(expected, abs=2)
-
-
 @pytest.mark.parametrize("size", [(32, 24), (320, 200)])
 def test_resize_gives_width_and_height(video: Path, size: tuple[int, int]) -> None:
     assert all_frames(video, resize=size)[0].pixels.shape == (size[1], size[0], 3)
@@ -162,13 +152,13 @@ def test_mjpeg_pictures_are_stamped_as_they_come() -> None:
     assert all(0 <= f.t_publish_ns - f.t_capture_ns < 1000 * MS for f in seen)
 
 
-@pytest.mark.parametrize("mode", ["stall", "close"])
-def test_mjpeg_that_fails_is_noticed_and_comes_back(mode: str) -> None:
+@pytest.mark.parametrize(("mode", "why"), [("stall", "no picture for"), ("close", "ended")])
+def test_mjpeg_that_fails_is_noticed_and_comes_back(mode: str, why: str) -> None:
     with parts.mjpeg_camera() as server:
         with opened(server.url) as camera:
             parts.take(camera, 3)
             server.mode = mode
-            assert parts.seconds_until_error(camera, SensorLostError) < NOTICE_S
+            assert parts.seconds_until_error(camera, SensorLostError, why) < NOTICE_S
         server.mode = "run"
         with opened(server.url) as camera:
             assert parts.take(camera, 3)[0].seq == 0

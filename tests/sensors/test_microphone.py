@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import queue
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -21,8 +17,7 @@ from pipeline.config import Microphone
 from pipeline.error import ConfigError, SensorLostError
 from pipeline.sample import AudioChunk
 from sensors.microphone import Hearing, chunks
-from sensors.portaudio import Block, SoundInput
-from sensors.sound import Timeline
+from sensors.portaudio import Block
 from tests import parts
 from tests.parts import VirtualMicrophone
 
@@ -144,52 +139,6 @@ def test_what_can_never_be_played_is_a_configuration_error(tmp_path: Path) -> No
             next(microphone)
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sounddevice", None)
-    with opened(0) as microphone, pytest.raises(ConfigError, match=r"'sensorium\[microphone\]'"):
-        next(microphone)
-
-
-def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
-    with opened(0) as microphone, pytest.raises(ConfigError, match="libportaudio2"):
-        next(microphone)
-
-
-def test_the_time_line_follows_drift_and_ignores_jitter() -> None:
-    drift, random = 200e-6, np.random.default_rng(1)
-    line, errors_ms = Timeline(0), []
-    for n in range(3000):
-        position_ns = n * 20 * MS
-        true_ns = round(position_ns * (1 + drift))
-        line.observe(position_ns, true_ns + round(random.uniform(-5, 5) * MS))
-        errors_ms.append(abs(line.time_ns(position_ns) - true_ns) / MS)
-    assert max(errors_ms[200:]) < 2
-
-
-def test_the_time_line_jumps_once_after_lost_sound() -> None:
-    line = Timeline(0)
-    lost_ns = 300 * MS
-    jumps = [line.observe(n * 20 * MS, n * 20 * MS + lost_ns * (n >= 10)) for n in range(30)]
-    assert sum(jumps) == 1
-    assert line.time_ns(0) == lost_ns
-
-
-def test_the_time_line_soon_forgets_a_late_first_block() -> None:
-    line = Timeline(10 * MS)
-    for n in range(10):
-        line.observe(n * 20 * MS, n * 20 * MS + (n == 0) * 10 * MS)
-    assert line.time_ns(0) <= 1 * MS
-
-
-def test_one_wild_time_does_not_move_the_line() -> None:
-    line = Timeline(0)
-    assert not line.observe(20 * MS, 900 * MS)
-    assert line.time_ns(0) == 0
-
-
 @pytest.fixture
 def hearing() -> tuple[Hearing, dict[str, int]]:
     counters = {"overflow": 0, "late": 0, "jumps": 0}
@@ -229,18 +178,6 @@ def test_lost_sound_is_counted(hearing: tuple[Hearing, dict[str, int]]) -> None:
     assert hearing[1]["overflow"] == 1
 
 
-@pytest.fixture
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VirtualMicrophone:
-    return VirtualMicrophone(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def pulse(room: VirtualMicrophone) -> Iterator[Any]:
-    """A running sound daemon."""
-    with room.daemon() as daemon:
-        yield daemon
-
-
 def test_a_tone_is_heard_continuously(room: VirtualMicrophone, pulse: Any, tmp_path: Path) -> None:
     tone = parts.made_tone(tmp_path / "tone.wav", hz=440, seconds=3)
     counters: dict[str, int] = {}
@@ -278,35 +215,6 @@ def test_a_killed_sound_server_is_noticed_and_a_new_one_is_heard(room: VirtualMi
         parts.take(microphone, 3)
 
 
-HEAR_UNTIL_HUNG = """
-import os
-from pipeline.config import Microphone
-from pipeline.error import SensorHungError
-from sensors.microphone import chunks
-try:
-    for chunk in chunks(Microphone(source="pulse"), stream="microphone/room"):
-        chunk and print(chunk.seq, flush=True)
-except SensorHungError as error:
-    print(error, flush=True)
-    os._exit(7)
-"""
-
-
-@pytest.mark.slow
-def test_a_frozen_sound_server_needs_a_new_process(room: VirtualMicrophone, pulse: Any) -> None:
-    """PortAudio is of no use in a process where one of its calls hangs: so it is a child here."""
-    command = [sys.executable, "-c", HEAR_UNTIL_HUNG]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "0\n"
-        with parts.frozen(pulse):
-            assert child.wait(NOTICE_S + 1) == 7
-            *_, said = child.stdout.read().splitlines()
-            assert said == "microphone pulse: closing it does not return"
-            # The new process meets the same daemon.
-            assert subprocess.run(command, check=False, timeout=20).returncode == 7
-
-
 def test_an_input_that_is_not_there_is_lost(pulse: Any) -> None:
     for source in ("No such microphone", 99, "99"):
         with opened(source) as microphone, pytest.raises(SensorLostError, match=r"^microphone .*"):
@@ -323,20 +231,3 @@ def test_a_consumer_that_was_away_hears_on(pulse: Any) -> None:
         fresh = parts.take(microphone, 12)
     assert counters["late"] > 0
     assert all(chunk.t_publish_ns - chunk.t_capture_ns < 1500 * MS for chunk in fresh)
-
-
-@pytest.mark.parametrize(("claimed_age_s", "age_ms"), [(0.25, 250), (0.0, 20), (-0.4, 20)])
-def test_the_callback_notes_what_came_and_when(claimed_age_s: float, age_ms: int) -> None:
-    sounddevice = parts.needs_portaudio()
-    noted: queue.SimpleQueue[Block] = queue.SimpleQueue()
-    device: Any = SimpleNamespace(blocks=noted, rate_hz=RATE_HZ)
-    pcm = np.ones((320, 1), np.int16)
-    times = SimpleNamespace(currentTime=100.0, inputBufferAdcTime=100.0 - claimed_age_s)
-    before_ns = time.monotonic_ns()
-    SoundInput.put(device, pcm, 320, times, sounddevice.CallbackFlags(0x2))
-    after_ns = time.monotonic_ns()
-    pcm[:] = 9
-    got = noted.get_nowait()
-    assert got.overflow
-    assert got.pcm.max() == 1
-    assert before_ns <= got.captured_ns + age_ms * MS + MS // 1000 <= after_ns + MS // 500

@@ -28,7 +28,8 @@ max_age_ms = 500
 source = "simulator"
 [readings.climate]
 source = "simulator"
-max_age_ms = 1000
+rate_hz = 5
+max_age_ms = 500
 [out]
 jsonl = "-"
 """

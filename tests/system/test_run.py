@@ -150,7 +150,7 @@ def test_no_process_of_a_run_imports_torch(tmp_path: Path) -> None:
     )
     path = os.pathsep.join([str(trap), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [*COMMAND, "demo", "--seconds", "2", "--json"],
+        [*COMMAND, "demo", "--seconds", "5", "--json"],
         env={**environment(tmp_path), "PYTHONPATH": path},
         capture_output=True,
         timeout=60,
