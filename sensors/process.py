@@ -10,7 +10,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def source_of(config: Config, stream: str, counters: dict[str, int]) -> Source:
     raise TypeError(type(line).__name__)
 
 
-def _simulated(line: Stream, stream: str, seed: int) -> Iterator[Sample | None]:
+def _simulated(line: Stream, stream: str, seed: int) -> Generator[Sample | None, None, None]:
     """A stream of the simulated home, from now on; every process with this seed sees the same."""
     from sensors import simulator
 
@@ -108,16 +109,16 @@ class Publishing:
                 self._backoff_s = min(2 * self._backoff_s, MAX_BACKOFF_S)
 
     def _publish_all(self) -> None:
-        samples = self._source()
-        for sample in samples:
-            self._health.beat()
-            if sample is not None:
-                self._wait_until(sample.t_publish_ns)
+        # Closed here and not by the garbage collector, so that a device that hangs is noticed.
+        with closing(self._source()) as samples:
+            for sample in samples:
+                self._health.beat()
+                if sample is not None:
+                    self._wait_until(sample.t_publish_ns)
                 if self._stop.is_set():
                     return
-                self._publish(sample)
-            if self._stop.is_set():
-                return
+                if sample is not None:
+                    self._publish(sample)
 
     def _publish(self, sample: Sample) -> None:
         self._publisher.send(sample)
