@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_FLAGS ?=
-SCENES ?= 12000
+SCENES ?= 14000
 
 .PHONY: setup demo test test-all check bundle evaluate bench wheel system clean
 
@@ -47,7 +47,7 @@ wheel: setup
 
 system:
 	apt-get update
-	apt-get install --yes --no-install-recommends libportaudio2 pulseaudio pulseaudio-utils \
+	apt-get install --yes --no-install-recommends libportaudio2 alsa-utils pulseaudio pulseaudio-utils \
 	    libasound2-plugins espeak-ng sox ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
 	    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
 	    gstreamer1.0-plugins-ugly gstreamer1.0-libav

@@ -11,8 +11,7 @@ from pipeline.config import Config, load
 from pipeline.dataset import examples
 from pipeline.evaluation import evaluate
 from pipeline.summary import Truth
-from sensors.simulator import TRAIN, UNSEEN, Home, scene_windows
-from sensors.simulator.noise import noise
+from sensors.simulator import TRAIN, UNSEEN, Home, noise, scene_windows
 
 DEMO = Path(__file__).parent / "config" / "demo.toml"
 SETTLED_S = 1.5  # after this much of a scene every window lies within it

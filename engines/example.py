@@ -1,17 +1,14 @@
-"""A training example: what every encoder would see at one tick, from plain arrays."""
+"""A training example: what every encoder would be given at one tick."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
-from engines.bundle import AudioSpec, Encoders, EncoderSpec, ImageSpec, ReadingsSpec, TextSpec
-from engines.logmel import LogMel
-from engines.preprocess import image_input, readings_input, text_input
+from engines.bundle import AudioSpec, Encoders, ImageSpec, ReadingsSpec, TextSpec
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -45,28 +42,3 @@ class Example:
     label: str
     inputs: Mapping[str, Array]
     ages_s: Mapping[str, float]
-
-
-def audio_input(pcm: npt.NDArray[np.int16], spec: AudioSpec) -> npt.NDArray[np.float32] | None:
-    """Log-mel of sound int16 (n, channels): float32 (1, 1, frames, mels), or None."""
-    logmel = LogMel(spec)
-    logmel.push(pcm)
-    return logmel.features().copy() if logmel.full else None
-
-
-def encoder_input(spec: EncoderSpec, raw: Sequence[Any]) -> Array | None:
-    """The input of an encoder from all that its stream delivered, oldest first.
-
-    `raw` holds pictures uint8 BGR, pieces of sound int16 (n, channels), texts, or readings
-    float32 (n,). None where the stream has not delivered enough.
-    """
-    if not raw:
-        return None
-    if isinstance(spec, ImageSpec):
-        return image_input(raw[-1], "bgr", spec)
-    if isinstance(spec, AudioSpec):
-        return audio_input(np.concatenate(raw), spec)
-    if isinstance(spec, TextSpec):
-        return text_input(raw[-1], spec)
-    assert isinstance(spec, ReadingsSpec)
-    return readings_input(raw, spec)

@@ -6,6 +6,8 @@ ones are always one contiguous view and nothing is moved.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -67,6 +69,7 @@ class LogMel:
         self._n_frames += n_new
 
 
+@lru_cache(maxsize=8)
 def mel_bands(n_mels: int, frame_samples: int, rate_hz: int) -> npt.NDArray[np.float32]:
     """Triangular mel filters, float32 (frame_samples // 2 + 1, n_mels).
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import AudioSpec, EncoderSpec, ImageSpec, ReadingsSpec, TextSpec
-from engines.example import Array, audio_input
+from engines.example import Array
+from engines.logmel import LogMel
 from engines.preprocess import image_input, readings_input, text_input
 
 LETTERS = np.array(list(string.ascii_lowercase + string.digits + "   "))
@@ -20,9 +21,9 @@ def noise_input(spec: EncoderSpec, rng: np.random.Generator) -> Array:
     if isinstance(spec, ImageSpec):
         return image_input(_picture(rng), "rgb", spec)
     if isinstance(spec, AudioSpec):
-        sound = audio_input(_hiss(spec, rng), spec)
-        assert sound is not None
-        return sound
+        log_mel = LogMel(spec)
+        log_mel.push(_hiss(spec, rng))
+        return np.array(log_mel.features())
     if isinstance(spec, TextSpec):
         return text_input("".join(rng.choice(LETTERS, int(rng.integers(5, spec.length)))), spec)
     assert isinstance(spec, ReadingsSpec)

@@ -14,9 +14,10 @@ from pipeline.sample import Sample
 
 Window: TypeAlias = "tuple[Sample, ...]"
 
-# More than any window needs: ticks lag the newest sample by milliseconds, not by seconds.
-KEPT_LATEST = 4
-KEPT_QUEUE = 256
+# Samples newer than the tick wait for the next one; ticks lag by milliseconds, not by a second.
+SLACK_NS = 1_000_000_000
+MAX_LATEST = 4
+MAX_QUEUE = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class Aligner:
     def __init__(self, rules: dict[str, WindowRule]) -> None:
         self._rules = rules
         self._samples: dict[str, deque[Sample]] = {
-            stream: deque(maxlen=KEPT_LATEST if rule.latest else KEPT_QUEUE + rule.count)
+            stream: deque(maxlen=MAX_LATEST if rule.latest else MAX_QUEUE)
             for stream, rule in rules.items()
         }
 
@@ -50,6 +51,7 @@ class Aligner:
         if anew:
             samples.clear()
         samples.append(sample)
+        _prune(samples, self._rules[sample.stream])
         return anew
 
     def window(self, stream: str, tick_ns: int) -> Window | None:
@@ -61,6 +63,13 @@ class Aligner:
         if not end or tick_ns - samples[end - 1].t_end_ns > rule.max_age_ns:
             return None
         return _cut(tuple(samples)[:end], rule)
+
+
+def _prune(samples: deque[Sample], rule: WindowRule) -> None:
+    """Let go of samples that no window to come can hold."""
+    kept_from_ns = samples[-1].t_publish_ns - rule.duration_ns - SLACK_NS
+    while len(samples) > rule.count and samples[rule.count].t_publish_ns < kept_from_ns:
+        samples.popleft()
 
 
 def _cut(samples: Sequence[Sample], rule: WindowRule) -> Window | None:

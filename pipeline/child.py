@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import select
 import signal
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,13 +27,38 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 log = logging.getLogger(__name__)
 
 
-def run(name: str, work: Callable[[threading.Event], None]) -> int:
+class Stop:
+    """A request to stop that a signal handler may make.
+
+    threading.Event may not be set from one: the main thread could hold its lock.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def ask(self, *_: object) -> None:
+        """Ask to stop; also a signal handler."""
+        self._asked = True
+        os.eventfd_write(self._bell, 1)
+
+    def is_set(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._asked
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the request, at most so long."""
+        select.select([self._bell], [], [], timeout_s)
+        return self._asked
+
+
+def run(name: str, work: Callable[[Stop], None]) -> int:
     """Run the work of a child process until it ends or is told to stop; returns the exit code.
 
     The child ends with its parent, leaves Ctrl-C to it, and stops on SIGTERM.
     """
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = Stop()
+    signal.signal(signal.SIGTERM, stop.ask)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     logging.basicConfig(level=logging.INFO, format=f"%(levelname)s process={name} %(message)s")

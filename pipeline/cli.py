@@ -87,7 +87,7 @@ def _add_model_commands(commands: Any) -> None:
     bench.add_argument("what", choices=["camera"])
     bench.add_argument("--frames", type=int, default=600)
     train = _add(commands, "train", _train, "train a bundle on the simulator (needs torch)")
-    train.add_argument("--scenes", type=int, default=12_000)
+    train.add_argument("--scenes", type=int, default=14_000)
     train.add_argument("--seed", type=int, default=7)
     train.add_argument("--out", type=Path, required=True, help="the bundle's folder")
     for parser in (evaluate, bench):

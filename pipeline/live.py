@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from engines.bundle import load_bundle
 from engines.compiled import CompiledBundle
 from pipeline import child
 from pipeline.bus import Publisher, Subscriber
-from pipeline.child import HealthReporter
+from pipeline.child import HealthReporter, Stop
 from pipeline.config import Config
 from pipeline.frontend import RefusedError
 from pipeline.node import FusionNode
@@ -133,7 +132,7 @@ class Live:
         return all(s in health and health[s].state == "stopped" for s in expected)
 
 
-def serve(config: Config, stop: threading.Event) -> None:
+def serve(config: Config, stop: Stop) -> None:
     """Run the node until told to stop. Raises ConfigError, BundleError, EngineError, BusError."""
     publisher = Publisher(config.predictions_endpoint, bound=PREDICTION_BOUND)
     table = {name: (config.endpoint(name), line) for name, line in config.streams.items()}

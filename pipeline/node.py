@@ -26,7 +26,7 @@ from pipeline.frontend import FrontEnd, check_sample, front_end, window_rule
 from pipeline.prediction import SITUATION, Prediction
 from pipeline.sample import Sample
 
-KEPT_STAMPS = 512  # arrival times kept of a stream that no prediction uses
+KEPT_STAMPS = 128  # arrival times kept of a stream that no prediction uses
 
 
 class Inline(Executor):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from pipeline.child import Stop
 from pipeline.config import Config
 from pipeline.sample import Health
 from pipeline.summary import Summary
@@ -47,9 +47,9 @@ def _over(summary: Summary, seconds: float | None) -> bool:
     return time.monotonic_ns() - summary.first_ns >= seconds * 1e9
 
 
-def stop_on_signals() -> threading.Event:
-    """An event that Ctrl-C, SIGTERM and SIGHUP set."""
-    asked = threading.Event()
+def stop_on_signals() -> Stop:
+    """A stop that Ctrl-C, SIGTERM and SIGHUP ask for."""
+    stop = Stop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: asked.set())
-    return asked
+        signal.signal(number, stop.ask)
+    return stop

@@ -5,7 +5,7 @@ Times are integer nanoseconds of this host's monotonic clock. Arrays are read-on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -100,13 +100,13 @@ class LabelledSamples:
 
 
 class Source(Protocol):
-    """Anything that makes samples. None means: alive, nothing new yet (at least twice a second).
+    """A generator of samples. None means: alive, nothing new yet (at least twice a second).
 
     A device that goes away raises SensorLostError; the publishing loop reports it and calls the
     source again after a back-off.
     """
 
-    def __call__(self) -> Iterator[Sample | None]: ...
+    def __call__(self) -> Generator[Sample | None, None, None]: ...
 
 
 def read_only(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:

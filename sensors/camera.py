@@ -24,7 +24,7 @@ DEFAULT_FPS = 25.0
 
 def frames(
     config: Camera, *, stream: str, counters: dict[str, int] | None = None
-) -> Iterator[Frame | None]:
+) -> Generator[Frame | None, None, None]:
     """Pictures uint8 (H, W, 3), BGR, at most `rate_hz`, scaled to `resize` (width, height).
 
     Counts `skipped` (above the rate), `superseded` (a newer one came before the old was taken),

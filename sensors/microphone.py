@@ -29,7 +29,7 @@ TimedPcm: TypeAlias = tuple[int, int, Int16Array]
 
 def chunks(
     config: Microphone, *, stream: str, counters: dict[str, int] | None = None
-) -> Iterator[AudioChunk | None]:
+) -> Generator[AudioChunk | None, None, None]:
     """Chunks of CHUNK_MS, int16 (n, channels), at `sample_rate_hz`.
 
     An input gives one channel where it can, a file those that it has. Counts `overflow` (the

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 import time
 from collections.abc import Generator
 from contextlib import closing
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from pipeline import child
 from pipeline.bus import Publisher
-from pipeline.child import HealthReporter
+from pipeline.child import HealthReporter, Stop
 from pipeline.config import Camera, Config, Microphone, Readings, Stream, Text
 from pipeline.error import SensorHungError, SensorLostError
 from pipeline.sample import Sample, Source
@@ -66,18 +65,17 @@ def _simulated(line: Stream, stream: str, seed: int) -> Generator[Sample | None,
     match line:
         case Camera():
             size_px, rate_hz = line.resize or (640, 480), line.rate_hz or 15.0
-            return simulator.frames(
+            yield from simulator.frames(
                 home, stream=stream, rate_hz=rate_hz, start_ns=start_ns, size_px=size_px
             )
         case Microphone():
             rate_hz = line.sample_rate_hz
-            return simulator.chunks(home, stream=stream, rate_hz=rate_hz, start_ns=start_ns)
+            yield from simulator.chunks(home, stream=stream, rate_hz=rate_hz, start_ns=start_ns)
         case Text():
-            return simulator.events(home, stream=stream, start_ns=start_ns)
+            yield from simulator.events(home, stream=stream, start_ns=start_ns)
         case Readings():
             rate_hz = line.rate_hz
-            return simulator.readings(home, stream=stream, rate_hz=rate_hz, start_ns=start_ns)
-    raise TypeError(type(line).__name__)
+            yield from simulator.readings(home, stream=stream, rate_hz=rate_hz, start_ns=start_ns)
 
 
 class Publishing:
@@ -87,7 +85,7 @@ class Publishing:
     """
 
     def __init__(
-        self, source: Source, publisher: Publisher, health: HealthReporter, stop: threading.Event
+        self, source: Source, publisher: Publisher, health: HealthReporter, stop: Stop
     ) -> None:
         self._source, self._publisher = source, publisher
         self._health, self._stop = health, stop
@@ -137,7 +135,7 @@ class Publishing:
             self._health.beat()
 
 
-def publish(config: Config, stream: str, stop: threading.Event) -> None:
+def publish(config: Config, stream: str, stop: Stop) -> None:
     """Run one sensor until told to stop. Raises BusError and ConfigError."""
     line = config.streams[stream]
     with Publisher(config.endpoint(stream), bound=line.bound) as publisher:

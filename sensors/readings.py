@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import msgspec
 import numpy as np
@@ -26,7 +26,7 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def readings(
     config: Readings, *, stream: str, counters: dict[str, int] | None = None
-) -> Iterator[Reading | None]:
+) -> Generator[Reading | None, None, None]:
     """The readings of a line source; the first line settles names, their order and units.
 
     A line of other names, other units or no finite numbers is counted as `malformed`. Raises

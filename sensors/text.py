@@ -7,7 +7,7 @@ the fields of the event. Every other line is the text itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import msgspec
@@ -23,7 +23,7 @@ FIELD_INTEGERS = range(-(2**63), 2**64)
 
 def events(
     config: Text, *, stream: str, counters: dict[str, int] | None = None
-) -> Iterator[TextEvent | None]:
+) -> Generator[TextEvent | None, None, None]:
     """The events of a line source. A line that is none is counted as `malformed` or `oversized`.
 
     Raises ConfigError, SensorLostError.

@@ -1,7 +1,8 @@
 """Opening video with OpenCV, and a reader that always drains a live source.
 
 A live source must be read as fast as it delivers: what is not read queues up in FFmpeg and makes
-every later picture old. So a thread reads, and keeps only the newest picture.
+every later picture old. So a thread reads, and keeps only the newest few pictures:
+as many as a stream delivers in one burst.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,6 +22,7 @@ import numpy.typing as npt
 from pipeline.error import SensorHungError, SensorLostError
 
 NS_PER_S = 1_000_000_000
+BURST = 4
 OPEN_LIMIT_MS = 2500
 READ_LIMIT_MS = 2000
 # FFmpeg ends some waits with an old picture and no error: whatever took this long is a fault.
@@ -87,7 +90,7 @@ class LiveReader:
         self._limit = limit
         self._counters = counters
         self._changed = threading.Condition()
-        self._newest: TimedImage | None = None
+        self._held: deque[TimedImage] = deque(maxlen=BURST)
         self._fault = ""
         self._stopping = threading.Event()
         self._heard_s = time.monotonic()
@@ -95,15 +98,15 @@ class LiveReader:
         self._thread.start()
 
     def next(self, timeout_s: float) -> TimedImage | None:
-        """The newest picture, if a new one comes in time. Raises SensorLostError."""
+        """The next picture, if one comes in time. Raises SensorLostError."""
         with self._changed:
-            self._changed.wait_for(lambda: self._newest or self._fault, timeout_s)
-            newest, self._newest = self._newest, None
-        if newest is None and self._fault:
+            self._changed.wait_for(lambda: self._held or self._fault, timeout_s)
+            image = self._held.popleft() if self._held else None
+        if image is None and self._fault:
             raise SensorLostError(f"camera {shown(self._source)}: {self._fault}")
-        if newest is None and time.monotonic() - self._heard_s > HUNG_S:
+        if image is None and time.monotonic() - self._heard_s > HUNG_S:
             raise SensorHungError(f"camera {shown(self._source)}: reading does not return")
-        return newest
+        return image
 
     def close(self) -> None:
         """Release the device. Raises SensorHungError."""
@@ -145,10 +148,10 @@ class LiveReader:
             self._put((now_ns, np.asarray(image, np.uint8)))
         return "closed"
 
-    def _put(self, newest: TimedImage) -> None:
+    def _put(self, image: TimedImage) -> None:
         with self._changed:
-            self._counters["superseded"] += self._newest is not None
-            self._newest = newest
+            self._counters["superseded"] += len(self._held) == BURST
+            self._held.append(image)
             self._changed.notify()
 
 

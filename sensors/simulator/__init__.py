@@ -6,10 +6,11 @@ Everything is a function of (seed, time), so any process may start anywhere and 
 from __future__ import annotations
 
 from sensors.simulator.image import frames
+from sensors.simulator.noise import noise
 from sensors.simulator.ranges import TRAIN, UNSEEN, Ranges
 from sensors.simulator.scene import SITUATIONS, Home, Scene
 from sensors.simulator.sound import chunks
-from sensors.simulator.window import SceneWindow, scene_windows
+from sensors.simulator.window import scene_windows
 from sensors.simulator.words import events, readings
 
 __all__ = [
@@ -19,10 +20,10 @@ __all__ = [
     "Home",
     "Ranges",
     "Scene",
-    "SceneWindow",
     "chunks",
     "events",
     "frames",
+    "noise",
     "readings",
     "scene_windows",
 ]

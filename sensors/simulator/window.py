@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-from pipeline.sample import Sample
+from pipeline.sample import LabelledSamples, Sample
 from sensors.simulator.image import frames
 from sensors.simulator.scene import Home, Scene
 from sensors.simulator.sound import chunks
@@ -22,29 +21,20 @@ READINGS_NS = 4_000_000_000
 DEFAULT_STREAMS = ("camera/door", "microphone/room", "text/events", "readings/climate")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SceneWindow:
-    """The samples of each stream that were published by `tick_ns`, oldest first."""
-
-    label: str
-    tick_ns: int
-    samples: Mapping[str, Sequence[Sample]]
-
-
 def scene_windows(
     home: Home, *, scenes: int, first: int = 1, streams: Sequence[str] = DEFAULT_STREAMS
-) -> Iterator[SceneWindow]:
+) -> Iterator[LabelledSamples]:
     """One window a scene, at a random tick once the sound of the last scene has left it."""
     for index in range(first, first + scenes):
         scene = home.scene(index)
         yield _window(home, scene, streams)
 
 
-def _window(home: Home, scene: Scene, streams: Sequence[str]) -> SceneWindow:
+def _window(home: Home, scene: Scene, streams: Sequence[str]) -> LabelledSamples:
     length_ns = scene.end_ns - scene.start_ns
     tick_ns = scene.start_ns + int(scene.rng("tick").uniform(SETTLED_S * 1e9, length_ns))
     samples = {stream: tuple(_until(tick_ns, _source(home, stream, tick_ns))) for stream in streams}
-    return SceneWindow(label=scene.label, tick_ns=tick_ns, samples=samples)
+    return LabelledSamples(label=scene.label, tick_ns=tick_ns, samples=samples)
 
 
 def _until(tick_ns: int, source: Iterator[Sample]) -> Iterator[Sample]:

@@ -163,6 +163,23 @@ def test_training_wordings_and_unseen_wordings_are_disjoint() -> None:
     assert said.isdisjoint(unsaid)
 
 
+def test_a_window_holds_what_was_published_by_its_tick() -> None:
+    streams = ("camera/a", "camera/b", "microphone/a", "text/a", "readings/a")
+    windows = list(scene_windows(HOME, scenes=8, streams=streams))
+    assert sorted(window.label for window in windows) == sorted(
+        HOME.scene(k).label for k in range(1, 9)
+    )
+    for number, window in enumerate(windows, start=1):
+        assert HOME.scene_at(window.tick_ns).index == number
+        assert window.tick_ns - HOME.scene(number).start_ns >= 1.2 * SECOND_NS
+        assert tuple(window.samples) == streams
+        for samples in window.samples.values():
+            assert all(a.t_capture_ns < b.t_capture_ns for a, b in itertools.pairwise(samples))
+            assert samples[-1].t_publish_ns <= window.tick_ns
+        assert len(window.samples["microphone/a"]) >= 11
+        assert len(window.samples["readings/a"]) == 8
+
+
 def crude_features(home: Home, scenes: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
     """Mean colour, RMS, text length and temperature change of each window, and its label."""
     rows, labels = [], []

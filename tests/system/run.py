@@ -75,9 +75,11 @@ class Run:
         self.predictions.append(json.loads(line))
         return self.predictions[-1]
 
-    def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    def until(
+        self, condition: Callable[[dict[str, Any]], bool], limit_s: float = LIMIT_S
+    ) -> dict[str, Any]:
         """The first prediction from now on for which the condition holds."""
-        deadline_s = time.monotonic() + LIMIT_S
+        deadline_s = time.monotonic() + limit_s
         while not condition(prediction := self.next()):
             assert time.monotonic() < deadline_s, f"not in time; last was {prediction}"
         return prediction
