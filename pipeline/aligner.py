@@ -54,6 +54,10 @@ class Aligner:
         _prune(samples, self._rules[sample.stream])
         return anew
 
+    def discard(self, sample: Sample) -> None:
+        """Forget one sample."""
+        self._samples[sample.stream].remove(sample)
+
     def window(self, stream: str, tick_ns: int) -> Window | None:
         """The window that a prediction at `tick_ns` uses; None if it is missing or too old."""
         rule, samples = self._rules[stream], self._samples[stream]

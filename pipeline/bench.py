@@ -69,16 +69,21 @@ def _receive(config: Config, folder: Path, n_frames: int) -> dict[str, Any]:
         live = Live(config, node, subscriber, [predictions.append, publish_sink(out)])
         raw.setsockopt(zmq.SUBSCRIBE, b"")
         raw.connect(_raw_endpoint(folder))
-        for turn in range(n_frames + WARM_UP):
-            deadline_s = time.monotonic() + TIMEOUT_MS / 1000
-            while len(predictions) <= turn:
-                live.step()
-                if time.monotonic() > deadline_s:
-                    raise SensoriumError(f"frame {turn} did not come")
+        while not predictions or predictions[-1].inputs[STREAM][-1][0] < n_frames + WARM_UP - 1:
+            _receive_bus(live, predictions)
             raw_us.append(_receive_raw(raw))
     context.term()
     subscriber.close()
     return _result(predictions[WARM_UP:], raw_us[WARM_UP:])
+
+
+def _receive_bus(live: Live, predictions: list[Prediction]) -> None:
+    """One frame through the node."""
+    n_before, deadline_s = len(predictions), time.monotonic() + TIMEOUT_MS / 1000
+    while len(predictions) == n_before:
+        live.step()
+        if time.monotonic() > deadline_s:
+            raise SensoriumError("a frame did not come")
 
 
 def _receive_raw(socket: zmq.Socket[bytes]) -> float:

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -20,17 +21,19 @@ from typing import TypeVar
 import zmq
 
 from pipeline import wire
-from pipeline.config import Policy, Stream, kind_of
-from pipeline.error import BusError, WireError
+from pipeline.config import Policy, Stream
+from pipeline.error import BusError, OverwrittenError, WireError
 from pipeline.ledger import Ledger
-from pipeline.sample import Health, Sample
+from pipeline.ring import ArenaServer, Place, RingReader, RingWriter, attach
+from pipeline.sample import Frame, Health, Sample
 
 log = logging.getLogger(__name__)
 AnySample = TypeVar("AnySample", bound=Sample)
 
 # Where only the newest counts, a longer queue would just hold frames in memory.
 LATEST_BOUND = 4
-POOLED_BYTES = 64 * 1024  # below, pyzmq copies anyway
+INLINE_BYTES = 16 * 1024  # larger pictures lie in shared memory, where the endpoint is local
+RING_SLOTS = 8  # at 30 Hz a reader has 0.2 s for a frame
 LINGER_MS = 500  # for the last health message of a process
 RECONNECT_MS = 50
 GAP_REASON: Mapping[Policy, str] = {"latest": "superseded", "queue": "queue_full"}
@@ -41,45 +44,21 @@ def health_stream(stream: str) -> str:
     return f"health/{stream}"
 
 
-class _Pool:
-    """Buffers for large messages, used again once ZeroMQ is done with them.
-
-    Fresh memory costs a page fault every 4 KiB: more than the copy itself.
-    """
-
-    def __init__(self) -> None:
-        self._buffers: list[tuple[bytearray, zmq.MessageTracker]] = []
-
-    def send(self, socket: zmq.Socket[bytes], head: bytes, payload: wire.Buffer) -> None:
-        """Copy the parts behind one another and send them as one message."""
-        size = len(head) + len(payload)
-        buffer = self._free(size)
-        message = memoryview(buffer)[:size]
-        message[: len(head)] = head
-        message[len(head) :] = payload
-        tracker = socket.send(message, copy=False, track=True)
-        self._buffers.append((buffer, tracker))
-
-    def _free(self, size: int) -> bytearray:
-        """A buffer that nobody reads any more, or a new one."""
-        for index, (buffer, tracker) in enumerate(self._buffers):
-            if tracker.done:
-                del self._buffers[index]
-                return buffer if len(buffer) >= size else bytearray(size)
-        return bytearray(size)
-
-
 class Publisher:
     """Binds one endpoint and sends samples; it stamps their `seq` and `t_publish_ns`.
 
+    Pictures of an ipc endpoint lie in a ring of `slots`; on tcp they travel in the message.
     Raises BusError where the endpoint belongs to another process or cannot be bound.
     """
 
-    def __init__(self, endpoint: str, *, bound: int = LATEST_BOUND) -> None:
+    def __init__(
+        self, endpoint: str, *, bound: int = LATEST_BOUND, slots: int = RING_SLOTS
+    ) -> None:
         self.endpoint = endpoint
         self.counts: dict[str, int] = {}
         self._epoch = time.monotonic_ns()
-        self._pool = _Pool()
+        self._slots = slots
+        self._arenas: ArenaServer | None = None
         self._lock = _claim(endpoint)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
@@ -95,13 +74,24 @@ class Publisher:
         """Send a sample to whoever is subscribed, never waiting; returns it as it was stamped."""
         seq = self.counts.get(sample.stream, 0)
         stamped = replace(sample, seq=seq, t_publish_ns=time.monotonic_ns())
-        head, payload = wire.parts(stamped, self._epoch)
-        if len(payload) < POOLED_BYTES:
-            self._socket.send(head + payload)
+        header, payload = wire.parts(stamped, self._epoch)
+        if isinstance(sample, Frame) and len(payload) >= INLINE_BYTES and self._lock is not None:
+            place = self._ring(len(payload)).write(memoryview(payload))
+            self._socket.send(wire.join(sample.stream, header, place))
         else:
-            self._pool.send(self._socket, head, payload)
+            self._socket.send(wire.join(sample.stream, header, payload), copy=False)
         self.counts[sample.stream] = seq + 1
         return stamped
+
+    def _ring(self, size_bytes: int) -> RingWriter:
+        """The ring, made with the first large payload and anew for a larger one."""
+        if self._arenas is None:
+            self._arenas = ArenaServer(self.endpoint)
+        ring = self._arenas.ring
+        if ring is None or ring.payload_bytes < size_bytes:
+            self._arenas.replace(RingWriter(size_bytes, self._slots))
+        assert self._arenas.ring is not None
+        return self._arenas.ring
 
     def wait_for_subscriber(self, stream: str, timeout_s: float) -> bool:
         """Wait until somebody has subscribed to a stream."""
@@ -116,6 +106,8 @@ class Publisher:
         """Give the endpoint back; nothing stays on disk."""
         self._socket.close()
         self._context.term()
+        if self._arenas is not None:
+            self._arenas.close()
         if self._lock is not None:
             path, descriptor = self._lock
             for leftover in (path, path.with_suffix(".ipc")):
@@ -145,6 +137,8 @@ class Subscriber:
         self.ledgers = {name: Ledger(GAP_REASON[line.policy]) for name, (_, line) in table.items()}
         self.health: dict[str, Health] = {}
         self._last_error_ns: dict[str, int] = {}
+        self._endpoints = {stream: endpoint for stream, (endpoint, _) in table.items()}
+        self._rings: dict[str, RingReader] = {}
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._poller = zmq.Poller()
         self._streams: dict[zmq.Socket[bytes], str] = {}
@@ -186,21 +180,28 @@ class Subscriber:
                 yield from self._drain(socket, self._streams[socket])
 
     def _drain(self, socket: zmq.Socket[bytes], stream: str) -> Iterator[Sample]:
-        ledger = self.ledgers[stream]
-        # A view of ZeroMQ's own memory saves a copy where the payload is large.
-        view = kind_of(stream) == "camera"
-        while (message := _take(socket, view)) is not None:
+        ledger, fetch = self.ledgers[stream], partial(self._fetch, stream)
+        while (message := _take(socket)) is not None:
             try:
-                decoded = wire.decode(message)
-            except WireError as error:
-                ledger.malform()
+                decoded = wire.decode(message, fetch)
+            except (WireError, OverwrittenError) as error:
+                ledger.lose("malformed" if isinstance(error, WireError) else "overwritten")
                 self._complain(stream, str(error))
                 continue
             if ledger.arrive(decoded.epoch, decoded.sample.seq):
                 yield decoded.sample
 
+    def _fetch(self, stream: str, place: Place) -> wire.Payload:
+        """A payload in the ring of the stream's publisher, which is mapped once."""
+        ring = self._rings.get(stream)
+        if ring is None or ring.arena != place.arena:
+            ring = self._rings[stream] = attach(self._endpoints[stream])
+        if ring.arena != place.arena:
+            raise OverwrittenError("the publisher has started anew")
+        return wire.Payload(ring.view(place), partial(ring.holds, place))
+
     def _receive_health(self) -> None:
-        while (message := _take(self._health, False)) is not None:
+        while (message := _take(self._health)) is not None:
             try:
                 sample = wire.decode(message).sample
             except WireError as error:
@@ -209,10 +210,10 @@ class Subscriber:
             if isinstance(sample, Health):
                 self.health[sample.process] = sample
 
-    def refuse(self, sample: Sample, why: str) -> None:
-        """Count a sample that the node would not take, and say why, at most once a second."""
-        self.ledgers[sample.stream].refuse()
-        self._complain(sample.stream, why)
+    def refuse(self, stream: str, reason: str, why: str) -> None:
+        """Count a sample that the node could not take, and say why, at most once a second."""
+        self.ledgers[stream].refuse(reason)
+        self._complain(stream, why)
 
     def _complain(self, stream: str, why: str) -> None:
         now_ns = time.monotonic_ns()
@@ -225,11 +226,9 @@ class Subscriber:
         self._context.destroy(linger=0)
 
 
-def _take(socket: zmq.Socket[bytes], view: bool) -> wire.Buffer | None:
+def _take(socket: zmq.Socket[bytes]) -> bytes | None:
     """The next message that is already there."""
     try:
-        if view:
-            return memoryview(socket.recv(zmq.NOBLOCK, copy=False).buffer)
         return socket.recv(zmq.NOBLOCK)
     except zmq.Again:
         return None

@@ -27,3 +27,7 @@ class SensorHungError(SensorLostError):
 
 class ControlError(SensoriumError):
     """A running pipeline refused a request, or none is running."""
+
+
+class OverwrittenError(SensoriumError):
+    """A payload in shared memory is gone: its reader was too slow, or its writer died."""

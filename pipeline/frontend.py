@@ -13,7 +13,7 @@ from engines.logmel import LogMel
 from engines.preprocess import image_input, readings_input, text_input
 from pipeline.aligner import Window, WindowRule
 from pipeline.config import Stream
-from pipeline.error import SensoriumError
+from pipeline.error import OverwrittenError, SensoriumError
 from pipeline.sample import AudioChunk, Frame, Reading, Sample, TextEvent
 
 FrontEnd: TypeAlias = Callable[[Window], npt.NDArray[Any]]
@@ -66,7 +66,10 @@ def front_end(spec: EncoderSpec) -> FrontEnd:
 
 
 def _image(frame: Frame, spec: ImageSpec) -> npt.NDArray[np.uint8]:
-    return image_input(frame.pixels, frame.order, spec)
+    made = image_input(frame.pixels, frame.order, spec)
+    if not frame.intact():
+        raise OverwrittenError(f"{frame.stream}: frame {frame.seq} was overwritten in use")
+    return made
 
 
 class _AudioFrontEnd:

@@ -9,7 +9,7 @@ class Ledger:
     """Counts one stream from the first sequence number that this subscriber saw.
 
     A gap is a loss whose reason the stream's policy tells: "superseded" where only the newest is
-    wanted, "queue_full" where all are. A malformed message explains a gap of one.
+    wanted, "queue_full" where all are. A message that could not be read explains a gap of one.
     """
 
     def __init__(self, gap_reason: str) -> None:
@@ -38,15 +38,15 @@ class Ledger:
         self.delivered += 1
         return True
 
-    def malform(self) -> None:
-        """Count a message that could not be read."""
-        self.dropped["malformed"] += 1
+    def lose(self, reason: str) -> None:
+        """Count a message that came but could not be read."""
+        self.dropped[reason] += 1
         self._unexplained += 1
 
-    def refuse(self) -> None:
-        """Count a delivered sample as one that the node would not take."""
+    def refuse(self, reason: str) -> None:
+        """Count a delivered sample as one that the node could not take."""
         self.delivered -= 1
-        self.dropped["refused"] += 1
+        self.dropped[reason] += 1
 
     def close(self, published: int) -> None:
         """Count what the publisher sent after our last sample; `published` is its own count."""

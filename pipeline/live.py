@@ -110,13 +110,15 @@ class Live:
         try:
             self._node.accept(sample, time.monotonic_ns())
         except RefusedError as error:
-            self._subscriber.refuse(sample, str(error))
+            self._subscriber.refuse(sample.stream, "refused", str(error))
             return
         if sample.stream == self._clock:
             self._clock_ns = time.monotonic_ns()
             self._emit(self._node.tick(sample.t_publish_ns), sample.t_end_ns)
 
     def _emit(self, prediction: Prediction, since_ns: int) -> None:
+        for stream in self._node.take_overwritten():
+            self._subscriber.refuse(stream, "overwritten", "the node was too slow for its ring")
         for sink in self._sinks:
             sink(prediction)
         self.counters["predictions"] += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,7 @@ from engines.compiled import CompiledBundle
 from engines.slots import Slots
 from pipeline.aligner import Aligner, Window
 from pipeline.config import MODALITY, Config, Microphone, kind_of
-from pipeline.error import ConfigError
+from pipeline.error import ConfigError, OverwrittenError
 from pipeline.frontend import FrontEnd, check_sample, front_end, window_rule
 from pipeline.prediction import SITUATION, Prediction
 from pipeline.sample import Sample
@@ -34,7 +34,10 @@ class Inline(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except OverwrittenError as error:
+            future.set_exception(error)
         return future
 
 
@@ -100,6 +103,7 @@ class FusionNode:
         rules = {s: window_rule(i.spec, config.streams[s]) for s, i in self._inputs.items()}
         self._aligner = Aligner(rules)
         self._n_predictions = 0
+        self._overwritten: list[str] = []
 
     @property
     def streams(self) -> list[str]:
@@ -123,9 +127,9 @@ class FusionNode:
 
     def tick(self, now_ns: int) -> Prediction:
         """The prediction of this moment, from whatever is alive."""
-        cut = {stream: self._aligner.window(stream, now_ns) for stream in self._inputs}
-        alive = {stream: window for stream, window in cut.items() if window is not None}
-        tokens = self._tokens(alive)
+        newest = {stream: self._newest(stream, now_ns) for stream in self._inputs}
+        alive = {stream: found[0] for stream, found in newest.items() if found}
+        tokens = {stream: found[1] for stream, found in newest.items() if found}
         ages_ns = {stream: now_ns - window[-1].t_end_ns for stream, window in alive.items()}
         self._slots.clear()
         for stream, token in tokens.items():
@@ -158,9 +162,20 @@ class FusionNode:
             self._inputs[stream].forget(window[-1].seq)
         return prediction
 
-    def _tokens(self, alive: Mapping[str, Window]) -> dict[str, _Token]:
-        encoding = {s: self._encode(self._inputs[s], window) for s, window in alive.items()}
-        return {stream: future.result() for stream, future in encoding.items()}
+    def take_overwritten(self) -> list[str]:
+        """The streams of frames that were overwritten before they were encoded; each once."""
+        taken, self._overwritten = self._overwritten, []
+        return taken
+
+    def _newest(self, stream: str, now_ns: int) -> tuple[Window, _Token] | None:
+        """The newest window that could be encoded, and its token."""
+        while (window := self._aligner.window(stream, now_ns)) is not None:
+            try:
+                return window, self._encode(self._inputs[stream], window).result()
+            except OverwrittenError:
+                self._aligner.discard(window[-1])
+                self._overwritten.append(stream)
+        return None
 
     def _encode(self, source: _Input, window: Window) -> Future[_Token]:
         """The token of a window, encoded once."""

@@ -5,7 +5,7 @@ Times are integer nanoseconds of this host's monotonic clock. Arrays are read-on
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -17,6 +17,11 @@ Int16Array: TypeAlias = npt.NDArray[np.int16]
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 Scalar = TypeVar("Scalar", bound=np.generic)
 ColourOrder: TypeAlias = Literal["rgb", "bgr"]
+
+
+def always() -> bool:
+    """Memory that nobody uses again is always intact."""
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +46,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Frame(Sample):
-    """One picture: `pixels` uint8 (height, width, 3), channels in `order`."""
+    """One picture: `pixels` uint8 (height, width, 3), channels in `order`.
+
+    The pixels may lie in memory that their publisher uses again. `intact` then tells, after use,
+    whether they were whole; who keeps a frame copies it first.
+    """
 
     pixels: UInt8Array
     order: ColourOrder = "bgr"
+    intact: Callable[[], bool] = always
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

