@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+import numpy as np
 import zmq
 
 from pipeline import wire
@@ -25,13 +26,14 @@ from pipeline.config import Policy, Stream
 from pipeline.error import BusError, OverwrittenError, WireError
 from pipeline.ledger import Ledger
 from pipeline.ring import ArenaServer, Place, RingReader, RingWriter, attach
-from pipeline.sample import Frame, Health, Sample
+from pipeline.sample import Frame, Health, Sample, UInt8Array
 
 log = logging.getLogger(__name__)
 AnySample = TypeVar("AnySample", bound=Sample)
 
-# Where only the newest counts, a longer queue would just hold frames in memory.
-LATEST_BOUND = 4
+# A sender learns of what was read only now and then: with a bound of a few messages ZeroMQ would
+# drop some that there was room for.
+BOUND = 64
 INLINE_BYTES = 16 * 1024  # larger pictures lie in shared memory, where the endpoint is local
 RING_SLOTS = 8  # at 30 Hz a reader has 0.2 s for a frame
 LINGER_MS = 500  # for the last health message of a process
@@ -52,7 +54,7 @@ class Publisher:
     """
 
     def __init__(
-        self, endpoint: str, *, bound: int = LATEST_BOUND, slots: int = RING_SLOTS
+        self, endpoint: str, *, bound: int = BOUND, slots: int = RING_SLOTS
     ) -> None:
         self.endpoint = endpoint
         self.counts: dict[str, int] = {}
@@ -76,12 +78,22 @@ class Publisher:
         stamped = replace(sample, seq=seq, t_publish_ns=time.monotonic_ns())
         header, payload = wire.parts(stamped, self._epoch)
         if isinstance(sample, Frame) and len(payload) >= INLINE_BYTES and self._lock is not None:
-            place = self._ring(len(payload)).write(memoryview(payload))
+            ring = self._ring(len(payload))
+            place = ring.commit(sample.pixels) or ring.write(memoryview(payload))
             self._socket.send(wire.join(sample.stream, header, place))
         else:
             self._socket.send(wire.join(sample.stream, header, payload), copy=False)
         self.counts[sample.stream] = seq + 1
         return stamped
+
+    def loan(self, shape: tuple[int, int, int]) -> UInt8Array:
+        """An array to make a picture in: where it can be, one that `send` need not copy.
+
+        It is good for as long as `slots` more have not been lent.
+        """
+        if self._lock is None or math.prod(shape) < INLINE_BYTES:
+            return np.empty(shape, np.uint8)
+        return self._ring(math.prod(shape)).claim(shape)
 
     def _ring(self, size_bytes: int) -> RingWriter:
         """The ring, made with the first large payload and anew for a larger one."""

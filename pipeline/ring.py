@@ -9,6 +9,7 @@ been too slow sees it in the slot's generation.
 from __future__ import annotations
 
 import fcntl
+import math
 import mmap
 import os
 import secrets
@@ -45,13 +46,18 @@ class Place:
 
 
 class RingWriter:
-    """The publisher's side: `write` copies a payload into the next slot and never waits."""
+    """The publisher's side; it never waits for a reader.
+
+    `write` copies a payload into the next slot. Or `claim` lends the next slot, to be filled in
+    place, and `commit` makes it whole; one that is never committed is skipped.
+    """
 
     def __init__(self, payload_bytes: int, n_slots: int) -> None:
         stride = _stride(payload_bytes)
         size = PAGE_BYTES + n_slots * stride
         self.payload_bytes, self._n_slots = stride - PAGE_BYTES, n_slots
-        self._id, self._n_written = secrets.randbits(63), 0
+        self._id, self._n_claimed = secrets.randbits(63), 0
+        self._claims: dict[int, tuple[int, int]] = {}
         self._fd = os.memfd_create("sensorium", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self._fd, size)
         self._memory = mmap.mmap(self._fd, size, mmap.MAP_SHARED | mmap.MAP_POPULATE)
@@ -63,14 +69,40 @@ class RingWriter:
         head[:] = (MAGIC, self._id, n_slots, self.payload_bytes)
 
     def write(self, payload: memoryview) -> Place:
-        """Copy a payload into the next slot. The slot is invalid while it is written."""
-        slot, generation = self._n_written % self._n_slots, 2 * self._n_written + 2
-        self._generations[slot] = generation - 1
+        """Copy a payload into the next slot."""
+        slot, generation = self._next()
         start = _payload_at(slot, self.payload_bytes + PAGE_BYTES)
         self._memory[start : start + len(payload)] = payload
+        return self._finish(slot, generation, len(payload))
+
+    def claim(self, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+        """The next slot as a uint8 array, to be filled by whoever makes the payload."""
+        slot, generation = self._next()
+        start = _payload_at(slot, self.payload_bytes + PAGE_BYTES)
+        array = np.frombuffer(self._memory, np.uint8, math.prod(shape), start).reshape(shape)
+        self._claims[slot] = (generation, array.ctypes.data)
+        return array
+
+    def commit(self, array: npt.NDArray[np.uint8]) -> Place | None:
+        """Make a claimed slot whole; None if the array is not that slot."""
+        address = array.__array_interface__["data"][0]
+        for slot, (generation, claimed) in self._claims.items():
+            if claimed == address:
+                del self._claims[slot]
+                return self._finish(slot, generation, array.nbytes)
+        return None
+
+    def _next(self) -> tuple[int, int]:
+        """The next slot, invalid from now on, and the generation that it will have when whole."""
+        slot, generation = self._n_claimed % self._n_slots, 2 * self._n_claimed + 2
+        self._n_claimed += 1
+        self._claims.pop(slot, None)
+        self._generations[slot] = generation - 1
+        return slot, generation
+
+    def _finish(self, slot: int, generation: int, size_bytes: int) -> Place:
         self._generations[slot] = generation
-        self._n_written += 1
-        return Place(self._id, slot, generation, len(payload))
+        return Place(self._id, slot, generation, size_bytes)
 
     def share(self, connection: socket.socket) -> None:
         """Hand the arena to a reader."""

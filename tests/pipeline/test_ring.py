@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from pipeline.bus import Publisher, Subscriber
 from pipeline.config import Camera
 from pipeline.error import OverwrittenError
 from pipeline.ring import Place, RingReader, RingWriter, arena_socket, attach
-from pipeline.sample import Frame
+from pipeline.sample import Frame, read_only
 
 LIMIT_S = 10.0
 STREAM = "camera/a"
@@ -28,7 +29,7 @@ PUBLISHER = """
 import sys
 import numpy as np
 from pipeline.bus import Publisher
-from pipeline.sample import Frame
+from pipeline.sample import Frame, read_only
 with Publisher(sys.argv[1]) as publisher:
     n = 0
     while True:
@@ -246,3 +247,42 @@ def test_without_a_publisher_the_memory_is_gone(endpoint: str) -> None:
 
 def test_the_socket_beside_the_endpoint_is_no_longer_than_it(endpoint: str) -> None:
     assert len(str(arena_socket(endpoint))) == len(endpoint.removeprefix("ipc://"))
+
+
+def test_a_picture_that_is_made_in_a_loan_is_not_copied(
+    endpoint: str, subscriber: Subscriber
+) -> None:
+    with Publisher(endpoint) as publisher:
+        meet(publisher, subscriber)
+        for value in range(20):
+            pixels = publisher.loan((240, 320, 3))
+            pixels[:] = value
+            publisher.send(replace(frame(0), pixels=read_only(pixels)))
+            got = newest(subscriber)
+            assert (got.pixels == value).all()
+            pixels[:] = 255  # the very memory that the reader sees
+            assert (got.pixels == 255).all()
+
+
+def test_a_loan_that_is_not_used_is_skipped(endpoint: str, subscriber: Subscriber) -> None:
+    with Publisher(endpoint, slots=4) as publisher:
+        meet(publisher, subscriber)
+        for value in range(10):
+            publisher.loan((240, 240, 3))[:] = 99
+            publisher.send(frame(value))
+            got = newest(subscriber)
+            assert (got.pixels == value).all()
+            assert got.intact()
+
+
+def test_a_slot_that_is_lent_again_is_no_longer_intact(
+    endpoint: str, subscriber: Subscriber
+) -> None:
+    with Publisher(endpoint, slots=2) as publisher:
+        meet(publisher, subscriber)
+        publisher.send(frame(1))
+        got = newest(subscriber)
+        publisher.loan((240, 240, 3))
+        assert got.intact()
+        publisher.loan((240, 240, 3))
+        assert not got.intact()
