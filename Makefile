@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST_FLAGS ?=
 SCENES ?= 14000
 
-.PHONY: setup demo test test-all check bundle evaluate bench wheel system clean
+.PHONY: setup demo test test-all soak check bundle evaluate bench wheel system clean
 
 setup: .venv/setup
 
@@ -27,6 +27,13 @@ test: setup
 test-all: .venv/train
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
+# The long runs, by hand: about twenty minutes.
+soak: setup
+	$(BIN)/pip install --quiet atheris
+	$(BIN)/pytest -s tests/system/test_ring_chaos.py --kills 2000
+	$(BIN)/pytest -s tests/system/test_real_input.py --real-seconds 120
+	$(BIN)/python -m tests.fuzz_wire -max_total_time=600
+
 check: .venv/train
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -41,6 +48,7 @@ evaluate: setup
 
 bench: setup
 	$(BIN)/sensorium bench camera
+	$(BIN)/sensorium bench transport
 
 wheel: setup
 	$(BIN)/python -m build --wheel
@@ -50,7 +58,7 @@ system:
 	apt-get install --yes --no-install-recommends libportaudio2 alsa-utils pulseaudio pulseaudio-utils \
 	    libasound2-plugins espeak-ng sox ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
 	    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-	    gstreamer1.0-plugins-ugly gstreamer1.0-libav
+	    gstreamer1.0-plugins-ugly gstreamer1.0-libav iproute2 nftables tcpdump
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

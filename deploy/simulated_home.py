@@ -7,9 +7,10 @@ from pathlib import Path
 
 from engines.bundle import load_bundle
 from engines.compiled import CompiledBundle
-from pipeline.config import Config, load
+from pipeline.config import Config
 from pipeline.dataset import examples
 from pipeline.evaluation import evaluate
+from pipeline.loader import load
 from pipeline.summary import Truth
 from sensors.simulator import TRAIN, UNSEEN, Home, noise, scene_windows
 

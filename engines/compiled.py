@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engines.backend import open_engine
 from engines.bundle import AudioSpec, Bundle, EncoderSpec, ImageSpec, ReadingsSpec, TextSpec
-from engines.engine import Engine, TensorSpec, open_engine
+from engines.engine import Engine, TensorSpec
 from engines.error import BundleError, EngineError
 
 # A backend that differs more from the stored reference outputs computes something else.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,15 +39,6 @@ class Engine(Protocol):
     def close(self) -> None:
         """Release everything; a second call does nothing, `run` afterwards raises EngineError."""
         ...
-
-
-def open_engine(path: Path, backend: str) -> Engine:
-    """Load an ONNX file on a backend. Raises EngineError."""
-    if backend == "onnxruntime":
-        from engines.onnxruntime_engine import OnnxRuntimeEngine
-
-        return OnnxRuntimeEngine(path)
-    raise EngineError(f"backend {backend!r}: the backends are onnxruntime")
 
 
 def check_feeds(specs: Mapping[str, TensorSpec], feeds: Mapping[str, npt.NDArray[Any]]) -> None:

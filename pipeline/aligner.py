@@ -14,6 +14,8 @@ from pipeline.sample import Sample
 
 Window: TypeAlias = "tuple[Sample, ...]"
 
+# Clocks of devices are read with an error; lost sound is longer than this.
+JITTER_NS = 50_000_000
 # Samples newer than the tick wait for the next one; ticks lag by milliseconds, not by a second.
 SLACK_NS = 1_000_000_000
 MAX_LATEST = 4
@@ -25,7 +27,7 @@ class WindowRule:
     """How a window is cut that ends with a given sample.
 
     Either the newest `count` samples, fewer at the start of a stream; or, with `duration_ns`, as
-    many as span it, without a gap in `seq`; until there are enough there is no window.
+    many as last so long, without a gap; until there are enough there is no window.
     """
 
     max_age_ns: int
@@ -54,6 +56,10 @@ class Aligner:
         _prune(samples, self._rules[sample.stream])
         return anew
 
+    def oldest_seq(self, stream: str) -> int:
+        """The number of the oldest sample that is kept; the stream must have had one."""
+        return self._samples[stream][0].seq
+
     def discard(self, sample: Sample) -> None:
         """Forget one sample."""
         self._samples[sample.stream].remove(sample)
@@ -80,9 +86,18 @@ def _cut(samples: Sequence[Sample], rule: WindowRule) -> Window | None:
     """The window that ends with the last of the samples."""
     if not rule.duration_ns:
         return tuple(samples[-rule.count :])
-    start = len(samples) - 1
-    while samples[-1].t_end_ns - samples[start].t_capture_ns < rule.duration_ns:
-        if start == 0 or samples[start - 1].seq != samples[start].seq - 1:
+    lasted_ns = 0
+    for start in range(len(samples) - 1, -1, -1):
+        sample = samples[start]
+        if start + 1 < len(samples) and not _follows(sample, samples[start + 1]):
             return None
-        start -= 1
-    return tuple(samples[start:])
+        lasted_ns += sample.t_end_ns - sample.t_capture_ns
+        if lasted_ns >= rule.duration_ns:
+            return tuple(samples[start:])
+    return None
+
+
+def _follows(before: Sample, after: Sample) -> bool:
+    """Whether nothing is missing between two samples, neither by their numbers nor in time."""
+    gap_ns = after.t_capture_ns - before.t_end_ns
+    return after.seq == before.seq + 1 and abs(gap_ns) <= JITTER_NS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import select
@@ -10,19 +9,18 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from engines.error import EngineError
-from pipeline.bus import Publisher, health_stream
 from pipeline.config import Config
 from pipeline.error import ConfigError, SensoriumError
-from pipeline.sample import Health
+from pipeline.sample import Health, health_stream
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2  # starting again cannot help
 HEALTH_PERIOD_NS = 1_000_000_000
-PR_SET_PDEATHSIG = 1  # prctl(2)
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +53,11 @@ class Stop:
 def run(name: str, work: Callable[[Stop], None]) -> int:
     """Run the work of a child process until it ends or is told to stop; returns the exit code.
 
-    The child ends with its parent, leaves Ctrl-C to it, and stops on SIGTERM.
+    The child leaves Ctrl-C to its parent, and stops on SIGTERM.
     """
     stop = Stop()
     signal.signal(signal.SIGTERM, stop.ask)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     logging.basicConfig(level=logging.INFO, format=f"%(levelname)s process={name} %(message)s")
     try:
         work(stop)
@@ -86,10 +83,16 @@ def read_config(path: Path) -> Config:
         raise ConfigError(f"{path}: {error}") from error
 
 
+class Sender(Protocol):
+    """Where health goes."""
+
+    def send(self, sample: Health) -> None: ...
+
+
 class HealthReporter:
     """Sends the health of this process, from its working loop: a loop that hangs is silent."""
 
-    def __init__(self, process: str, publisher: Publisher, counters: dict[str, int]) -> None:
+    def __init__(self, process: str, publisher: Sender, counters: dict[str, int]) -> None:
         self._process, self._publisher, self.counters = process, publisher, counters
         self._next_ns = 0
         self.state = "starting"

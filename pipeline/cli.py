@@ -5,119 +5,53 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from engines.error import EngineError
+from pipeline.arguments import parser
 from pipeline.error import SensoriumError
 
 if TYPE_CHECKING:
-    from pipeline.config import Config
+    from pipeline.config import Config, Remote
 
-Command: TypeAlias = "Callable[[argparse.Namespace], int]"
+EXIT_INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
 
 # Each command imports what it needs, so that --help answers at once.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    arguments = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
-        code: int = arguments.command(arguments)
-    except SensoriumError as error:
+        arguments = parser().parse_args(argv)
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+        code = COMMANDS[arguments.command](arguments)
+        sys.stdout.flush()
+    except (SensoriumError, EngineError) as error:
         return _fail(error)
-    except Exception as error:
-        from engines.error import EngineError
-
-        if isinstance(error, EngineError):
-            return _fail(error)
-        raise
+    except BrokenPipeError:
+        if not _reader_hung_up():
+            raise
+        # What is left in the buffer goes nowhere, without a word from the interpreter's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     return code
+
+
+def _reader_hung_up() -> bool:
+    """Whether stdout is a pipe that nobody reads any more."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return bool(poll.poll(0))
 
 
 def _fail(error: Exception) -> int:
     sys.stderr.write(f"sensorium: {error}\n")
     return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="sensorium", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_run_commands(commands)
-    _add_config_commands(commands)
-    _add_model_commands(commands)
-    _add_control_commands(commands)
-    return parser
-
-
-def _add(commands: Any, name: str, command: Command, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    parser.set_defaults(command=command)
-    return parser
-
-
-def _add_run_commands(commands: Any) -> None:
-    demo = _add(commands, "demo", _demo, "watch a simulated home being understood")
-    run = _add(commands, "run", _run, "run a configuration until Ctrl-C")
-    run.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
-    for parser in (demo, run):
-        _add_set(parser)
-        _add_json(parser)
-        parser.add_argument("--seconds", type=float, help="stop so long after the first prediction")
-
-
-def _add_config_commands(commands: Any) -> None:
-    sensor = _add(commands, "sensor", _sensor, "run one sensor alone, publishing on its endpoint")
-    sensor.add_argument("stream", help="as camera/door")
-    validate = _add(commands, "validate", _validate, "check a configuration and its bundle")
-    graph = _add(commands, "graph", _graph, "show streams, endpoints, policies and who reads them")
-    for parser in (sensor, validate, graph):
-        parser.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
-        _add_set(parser)
-
-
-def _add_model_commands(commands: Any) -> None:
-    evaluate = _add(commands, "evaluate", _evaluate, "measure accuracy on unseen simulated scenes")
-    evaluate.add_argument("--bundle", default="home", help="a shipped bundle or a folder")
-    evaluate.add_argument("--scenes", type=int, default=1000)
-    evaluate.add_argument("--seed", type=int, default=2026)
-    bench = _add(commands, "bench", _bench, "measure the pipeline against raw ZeroMQ")
-    bench.add_argument("what", choices=["camera"])
-    bench.add_argument("--frames", type=int, default=600)
-    train = _add(commands, "train", _train, "train a bundle on the simulator (needs torch)")
-    train.add_argument("--scenes", type=int, default=14_000)
-    train.add_argument("--seed", type=int, default=7)
-    train.add_argument("--out", type=Path, required=True, help="the bundle's folder")
-    for parser in (evaluate, bench):
-        _add_json(parser)
-
-
-def _add_control_commands(commands: Any) -> None:
-    _add(commands, "status", _control, "show the processes of a run")
-    _add(commands, "stop", _control, "end a run")
-    for name, text in (
-        ("mute", "switch a sensor off: its process ends, its device is free"),
-        ("unmute", "switch a sensor on again"),
-    ):
-        _add(commands, name, _control, text).add_argument("stream", help="as camera/door")
-    for name in ("status", "stop", "mute", "unmute"):
-        parser = commands.choices[name]
-        parser.set_defaults(request=name)
-        parser.add_argument("--run", default="", help="name of the run, if several are running")
-        parser.add_argument("--run-dir", type=Path, help="its directory, if it is not the default")
-        _add_json(parser)
-
-
-def _add_set(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override, repeatable"
-    )
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -130,11 +64,9 @@ def _demo(arguments: argparse.Namespace) -> int:
     if arguments.json:
         return _print_json(run(config, seconds=arguments.seconds, summary=summary))
 
-    from rich.console import Console
+    from pipeline.terminal import Screen, View, print_summary
 
-    from pipeline.terminal import View, print_summary
-
-    console = Console()
+    console = Screen()
     with View(console) as view:
         result = run(config, seconds=arguments.seconds, summary=summary, watch=view)
     print_summary(console, result)
@@ -151,7 +83,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _load(arguments: argparse.Namespace) -> Config:
-    from pipeline.config import load
+    from pipeline.loader import load
 
     return load(arguments.config, arguments.set)
 
@@ -166,11 +98,14 @@ def _print_json(result: Any) -> int:
 def _validate(arguments: argparse.Namespace) -> int:
     from engines.bundle import load_bundle
     from engines.compiled import CompiledBundle
+    from pipeline.key import read_key
     from pipeline.node import choose_inputs
 
     config = _load(arguments)
     bundle = load_bundle(config.fusion.bundle)
     choose_inputs(config, bundle.manifest)
+    if config.needs_key:
+        read_key()
     CompiledBundle(bundle, config.fusion.backend).close()
     sys.stdout.write(f"{arguments.config}: valid, {len(config.streams)} streams\n")
     return 0
@@ -185,15 +120,34 @@ def _graph(arguments: argparse.Namespace) -> int:
     fused = {stream for streams in inputs.values() for stream in streams}
     out = sys.stdout
     for stream, line in config.streams.items():
-        source = "stdin" if line.source == "stdin" else line.source
-        out.write(f"{source} -> {stream} [{line.policy}, {line.max_age_ms:g} ms]\n")
-        out.write(f"    {config.endpoint(stream)} -> supervisor (health)")
-        out.write(", fusion node\n" if stream in fused else ", fusion node (counted only)\n")
+        out.write(f"{line.source} -> {stream} [{line.policy}, {line.max_age_ms:g} ms]\n")
+        readers = [] if line.is_remote else ["supervisor (health)"]
+        readers += ["fusion node" if stream in fused else "fusion node (counted only)"]
+        readers += ["relay"] if line.remote else []
+        way = "" if not line.is_remote else " (CURVE)" if line.server_key else " (plain)"
+        out.write(f"    {config.endpoint(stream)}{way} -> {', '.join(readers)}\n")
+        if line.remote:
+            out.write(f"    relay -> {line.remote.endpoint} ({_how(line.remote)})\n")
     out.write(f"fusion node [{config.fusion.bundle}, {config.fusion.backend}]\n")
     out.write(f"    {config.predictions_endpoint} -> supervisor\n")
     if config.out.jsonl:
         out.write(f"    -> {config.out.jsonl} (JSON lines)\n")
     out.write(f"control: {config.control_endpoint}\n")
+    return 0
+
+
+def _how(remote: Remote) -> str:
+    """In which form a stream leaves this host, and for whom."""
+    form = f"jpeg {remote.jpeg_quality}" if remote.jpeg_quality else "raw"
+    return f"{form}, CURVE, {len(remote.allow)} keys" if remote.allow else f"{form}, plain"
+
+
+def _keys(_: argparse.Namespace) -> int:
+    from pipeline.key import key_path, make_key, read_key
+
+    if make_key():
+        sys.stderr.write(f"made {key_path()}\n")
+    sys.stdout.write(read_key().public.decode() + "\n")
     return 0
 
 
@@ -204,6 +158,8 @@ def _sensor(arguments: argparse.Namespace) -> int:
     config = _load(arguments)
     if arguments.stream not in config.streams:
         raise SensoriumError(f"no stream {arguments.stream!r}: {', '.join(config.streams)}")
+    if config.streams[arguments.stream].is_remote:
+        raise SensoriumError(f"{arguments.stream}: its sensor runs on another host")
     publish(config, arguments.stream, stop_on_signals())
     return 0
 
@@ -232,12 +188,17 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from pipeline.bench import bench_camera, text
+    from pipeline import bench_camera, bench_transport
 
-    result = bench_camera(arguments.frames)
+    if arguments.what == "camera":
+        result = bench_camera.bench_camera(arguments.frames)
+        shown = bench_camera.text(result)
+    else:
+        result = bench_transport.bench_transport(arguments.runs, bench_transport.Sizes())
+        shown = bench_transport.text(result)
     if arguments.json:
         return _print_json(result)
-    sys.stdout.write(text(result) + "\n")
+    sys.stdout.write(shown + "\n")
     return 0
 
 
@@ -245,7 +206,7 @@ def _control(arguments: argparse.Namespace) -> int:
     from pipeline.control import find_run, request
 
     run_dir = arguments.run_dir or find_run(arguments.run)
-    reply = request(run_dir, arguments.request, getattr(arguments, "stream", ""))
+    reply = request(run_dir, arguments.command, getattr(arguments, "stream", ""))
     if arguments.json:
         return _print_json(reply)
     for process in reply.processes:
@@ -256,6 +217,23 @@ def _control(arguments: argparse.Namespace) -> int:
             f" restarts={process.restarts}{error} {counts}\n"
         )
     return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "demo": _demo,
+    "run": _run,
+    "validate": _validate,
+    "graph": _graph,
+    "sensor": _sensor,
+    "keys": _keys,
+    "evaluate": _evaluate,
+    "train": _train,
+    "bench": _bench,
+    "status": _control,
+    "stop": _control,
+    "mute": _control,
+    "unmute": _control,
+}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from pipeline.config import runtime_root
 from pipeline.error import ControlError
+from pipeline.run_directory import LOCK, is_claimed
 
 TIMEOUT_MS = 2000
 MAX_REQUEST_BYTES = 4096
@@ -60,11 +61,16 @@ class ControlServer:
     def serve(self) -> None:
         """Answer what has been asked since the last call."""
         while self._socket.poll(0):
-            try:
-                reply = self._handle(msgspec.json.decode(self._socket.recv(), type=Request))
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                reply = Reply(error=f"not a request: {error}")
+            reply = self._answer(self._socket.recv_multipart())
             self._socket.send(msgspec.json.encode(reply))
+
+    def _answer(self, parts: list[bytes]) -> Reply:
+        if len(parts) != 1:
+            return Reply(error=f"not a request: {len(parts)} parts instead of one")
+        try:
+            return self._handle(msgspec.json.decode(parts[0], type=Request))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return Reply(error=f"not a request: {error}")
 
     def close(self) -> None:
         """Stop listening, after the last reply has left."""
@@ -76,7 +82,7 @@ class ControlServer:
 def request(run_dir: Path, command: Command, stream: str = "") -> Reply:
     """Ask a running pipeline. Raises ControlError if it refuses or does not answer."""
     path = run_dir / "control.ipc"
-    if not path.exists():
+    if not _is_running(run_dir):
         raise ControlError(f"{run_dir}: nothing runs here")
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
@@ -101,8 +107,13 @@ def find_run(name: str) -> Path:
     """The run directory of the named run, or of the only one. Raises ControlError."""
     if name:
         return runtime_root() / name
-    runs = [path.parent for path in runtime_root().glob("*/control.ipc")]
+    runs = [path for path in runtime_root().glob("*") if _is_running(path)]
     if len(runs) != 1:
         names = ", ".join(sorted(path.name for path in runs)) or "none"
         raise ControlError(f"which run? running: {names}; name one with --run")
     return runs[0]
+
+
+def _is_running(run_dir: Path) -> bool:
+    """Whether a supervisor answers there; one that was killed leaves its socket, but no lock."""
+    return (run_dir / "control.ipc").exists() and is_claimed(run_dir / LOCK)

@@ -25,15 +25,18 @@ class Ledger:
         """All samples that this subscriber knows of."""
         return self.delivered + self.dropped.total()
 
-    def arrive(self, epoch: int, seq: int) -> bool:
-        """Count a sample and the gap before it. False for one that came before: it is dropped."""
+    def arrive(self, epoch: int, seq: int, gap_reason: str = "") -> bool:
+        """Count a sample and the gap before it. False for one that came before: it is dropped.
+
+        `gap_reason` is for a gap that the policy does not explain.
+        """
         if epoch != self._epoch:
             self._epoch, self._last_seq, self._unexplained = epoch, None, 0
         if self._last_seq is not None:
             if seq <= self._last_seq:
                 self.dropped["duplicate"] += 1
                 return False
-            self._gap(seq - self._last_seq - 1, self._gap_reason)
+            self._gap(seq - self._last_seq - 1, gap_reason or self._gap_reason)
         self._last_seq = seq
         self.delivered += 1
         return True

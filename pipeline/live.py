@@ -1,6 +1,6 @@
 """The fusion node's process: takes samples off the bus, ticks, hands predictions to the sinks.
 
-Started by the supervisor as `python -m pipeline.live CONFIG`.
+Started by the supervisor with the argument CONFIG.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from pathlib import Path
 from engines.bundle import load_bundle
 from engines.compiled import CompiledBundle
 from pipeline import child
-from pipeline.bus import Publisher, Subscriber
-from pipeline.child import HealthReporter, Stop
+from pipeline.child import HEALTH_PERIOD_NS, HealthReporter, Stop
 from pipeline.config import Config
 from pipeline.frontend import RefusedError
 from pipeline.node import FusionNode
 from pipeline.prediction import Prediction
-from pipeline.sample import Sample
-from pipeline.sink import Sink, json_lines_sink, publish_sink
+from pipeline.publisher import Publisher
+from pipeline.sample import Health, Sample
+from pipeline.sink import JsonLines, Sink, publish_sink
+from pipeline.subscriber import Subscriber
 
 MAX_WAIT_MS = 100  # so that a stop is noticed
 PREDICTION_BOUND = 256
@@ -89,13 +90,14 @@ class Live:
         while time.monotonic_ns() < deadline_ns and not self._all_stopped(expected):
             self._take(20)
         self._take(0)
-        for stream in expected:
+        for stream in self._subscriber.ledgers:
             health = self._subscriber.health.get(stream)
             if health is not None and health.state == "stopped":
-                self._subscriber.ledgers[stream].close(health.counters["captured"])
+                self._subscriber.ledgers[stream].close(health.counters.get("captured", 0))
 
-    def count(self) -> None:
+    def count(self, jsonl_dropped: int) -> None:
         """Bring the counters up to date."""
+        self.counters["jsonl_dropped"] = jsonl_dropped
         self.counters["ticks_skipped"] = self._ticks.n_skipped if self._ticks else 0
         for stream, ledger in self._subscriber.ledgers.items():
             for name, value in ledger.counters().items():
@@ -134,26 +136,51 @@ class Live:
         return all(s in health and health[s].state == "stopped" for s in expected)
 
 
+class LinkReporter:
+    """Publishes the health of each stream of another host: once a second, and as it changes."""
+
+    def __init__(self, publisher: Publisher, subscriber: Subscriber) -> None:
+        self._publisher, self._subscriber = publisher, subscriber
+        self._said: dict[str, Health] = {}
+
+    def beat(self) -> None:
+        """Report what is due."""
+        for stream, link in self._subscriber.links.items():
+            now, said = link.report(self._subscriber.health), self._said.get(stream)
+            late = said and now.t_publish_ns - said.t_publish_ns >= HEALTH_PERIOD_NS
+            if said is None or late or now.state != said.state:
+                self._said[stream] = now
+                self._publisher.send(now)
+
+
 def serve(config: Config, stop: Stop) -> None:
     """Run the node until told to stop. Raises ConfigError, BundleError, EngineError, BusError."""
     publisher = Publisher(config.predictions_endpoint, bound=PREDICTION_BOUND)
     table = {name: (config.endpoint(name), line) for name, line in config.streams.items()}
-    subscriber = Subscriber(table, [endpoint for endpoint, _ in table.values()])
     sinks = [publish_sink(publisher)]
-    if config.out.jsonl:
-        sinks.append(json_lines_sink(config.out.jsonl))
+    lines = JsonLines(config.out.jsonl, stop.ask) if config.out.jsonl else None
+    if lines:
+        sinks.append(lines)
     model = CompiledBundle(load_bundle(config.fusion.bundle), config.fusion.backend)
     worker = ThreadPoolExecutor(1) if config.fusion.worker else None
+    # Only now: nobody would take what came while the model was loaded.
+    subscriber = Subscriber(table, [table[stream][0] for stream in config.sensors])
     live = Live(config, FusionNode(config, model, executor=worker), subscriber, sinks)
     health = HealthReporter("node", publisher, live.counters)
     health.report("running")
+    links = LinkReporter(publisher, subscriber)
     while not stop.is_set():
         live.step()
+        links.beat()
         if health.due:
-            live.count()
+            live.count(lines.dropped if lines else 0)
             health.report()
-    live.drain(list(table))
-    live.count()
+    if lines:
+        lines.finish()
+    live.drain(list(config.sensors))
+    if lines:
+        lines.close()
+    live.count(lines.dropped if lines else 0)
     health.report("stopped")
     subscriber.close()
     publisher.close()

@@ -26,8 +26,6 @@ from pipeline.frontend import FrontEnd, check_sample, front_end, window_rule
 from pipeline.prediction import SITUATION, Prediction
 from pipeline.sample import Sample
 
-KEPT_STAMPS = 128  # arrival times kept of a stream that no prediction uses
-
 
 class Inline(Executor):
     """Runs each call at once, in the calling thread."""
@@ -62,16 +60,12 @@ class _Input:
     tokens: dict[int, Future[_Token]] = field(default_factory=dict)
     accepted_ns: dict[int, int] = field(default_factory=dict)
 
-    def stamp(self, seq: int, now_ns: int) -> None:
-        self.accepted_ns[seq] = now_ns
-        if len(self.accepted_ns) > KEPT_STAMPS:
-            del self.accepted_ns[next(iter(self.accepted_ns))]
-
     def forget(self, before_seq: int) -> None:
-        """Drop what no later prediction can use."""
-        for by_seq in (self.tokens, self.accepted_ns):
-            for seq in [seq for seq in by_seq if seq < before_seq]:
-                del by_seq[seq]
+        """Drop what no later prediction can use; an encoding that has not begun never does."""
+        while self.accepted_ns and (seq := next(iter(self.accepted_ns))) < before_seq:
+            del self.accepted_ns[seq]
+        while self.tokens and (seq := next(iter(self.tokens))) < before_seq:
+            self.tokens.pop(seq).cancel()
 
 
 class FusionNode:
@@ -119,7 +113,8 @@ class FusionNode:
         if self._aligner.add(sample):
             source.tokens.clear()
             source.accepted_ns.clear()
-        source.stamp(sample.seq, now_ns)
+        source.accepted_ns[sample.seq] = now_ns
+        source.forget(self._aligner.oldest_seq(sample.stream))
         if source.eager:
             window = self._aligner.window(sample.stream, sample.t_publish_ns)
             if window is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import field
 
 from pipeline.sample import Sample
 
@@ -22,8 +23,7 @@ STAGES = (
 SITUATION = "situation"  # the main head
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction(Sample):
+class Prediction(Sample, frozen=True, kw_only=True):
     """One prediction. `t_capture_ns` is the tick; `seq` counts the predictions.
 
     `outputs` {head: {label: probability}}; `inputs` {stream: [(seq, t_capture_ns), ...]}, the

@@ -15,21 +15,28 @@ import os
 import secrets
 import socket
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.error import OverwrittenError
+from pipeline.error import BusError, OverwrittenError
 
 PAGE_BYTES = 4096
+RING_NAME = "sensorium-ring"  # as /proc shows it
 MAGIC = 0x31474E4952534E53  # "SNSRING1"
 # Page 0, as 64-bit words: magic, id of this arena, number of slots, bytes of a slot's payload.
 N_HEAD_WORDS = 4
 MAX_ARENA_BYTES = 2**32
-ATTACH_S = 1.0
+SERVE_S = 1.0
+# A reader is in the middle of its work: a publisher that does not answer at once is tried later.
+ATTACH_S = 0.1
+RETRY_S = 1.0
 F_SEAL_FUTURE_WRITE = 0x10  # linux/fcntl.h; Python has no name for it
 
 Words: TypeAlias = npt.NDArray[np.uint64]
@@ -55,10 +62,12 @@ class RingWriter:
     def __init__(self, payload_bytes: int, n_slots: int) -> None:
         stride = _stride(payload_bytes)
         size = PAGE_BYTES + n_slots * stride
+        if size > MAX_ARENA_BYTES:
+            raise BusError(f"{n_slots} pictures of {payload_bytes} bytes: lower the stream's bound")
         self.payload_bytes, self._n_slots = stride - PAGE_BYTES, n_slots
         self._id, self._n_claimed = secrets.randbits(63), 0
         self._claims: dict[int, tuple[int, int]] = {}
-        self._fd = os.memfd_create("sensorium", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self._fd = os.memfd_create(RING_NAME, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self._fd, size)
         self._memory = mmap.mmap(self._fd, size, mmap.MAP_SHARED | mmap.MAP_POPULATE)
         # The size never changes, and nobody but this mapping can write.
@@ -142,6 +151,35 @@ class RingReader:
         return int(self._generations[place.slot]) == place.generation
 
 
+class MappedRing:
+    """The ring behind one endpoint, mapped when the first message points into it.
+
+    A publisher that does not hand it over is asked again only after RETRY_S.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._ring: RingReader | None = None
+        self._retry_s = 0.0
+
+    def fetch(self, place: Place) -> tuple[memoryview, Callable[[], bool]]:
+        """The payload, and what tells after use that it was whole. Raises OverwrittenError."""
+        if self._ring is None or self._ring.arena != place.arena:
+            self._ring = self._attach()
+        if self._ring.arena != place.arena:
+            raise OverwrittenError("the publisher has started anew")
+        return self._ring.view(place), partial(self._ring.holds, place)
+
+    def _attach(self) -> RingReader:
+        if time.monotonic() < self._retry_s:
+            raise OverwrittenError("its shared memory could not be reached a moment ago")
+        try:
+            return attach(self._endpoint)
+        except OverwrittenError:
+            self._retry_s = time.monotonic() + RETRY_S
+            raise
+
+
 class ArenaServer(threading.Thread):
     """Hands the publisher's arena to each reader that connects, once."""
 
@@ -153,37 +191,42 @@ class ArenaServer(threading.Thread):
         self._listener.bind(str(self._path))
         self._listener.listen()
         self.ring: RingWriter | None = None
+        self._in_use = threading.Lock()  # the descriptor must not be closed while it is handed over
+        self._closing = threading.Event()
         self.start()
 
     def run(self) -> None:
         """Serve readers until `close`. A reader that hangs cannot hold others up for long."""
-        while True:
+        while not self._closing.is_set():
             try:
                 connection, _ = self._listener.accept()
             except OSError:
-                return
-            with connection:
-                connection.settimeout(ATTACH_S)
-                if self.ring is not None:
-                    self._share(self.ring, connection)
+                self._closing.wait(SERVE_S / 10)  # it was closed, or there is no descriptor left
+                continue
+            with connection, self._in_use:
+                connection.settimeout(SERVE_S)
+                self._share(connection)
 
-    def _share(self, ring: RingWriter, connection: socket.socket) -> None:
+    def _share(self, connection: socket.socket) -> None:
         try:
-            ring.share(connection)
+            if self.ring is not None:
+                self.ring.share(connection)
         except OSError:
             return  # the reader went away
 
     def replace(self, ring: RingWriter) -> None:
         """Serve another ring from now on."""
-        old, self.ring = self.ring, ring
-        if old is not None:
-            old.close()
+        with self._in_use:
+            old, self.ring = self.ring, ring
+            if old is not None:
+                old.close()
 
     def close(self) -> None:
         """Stop serving and remove the socket."""
+        self._closing.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self.join(2 * ATTACH_S)
+        self.join(2 * SERVE_S)
         if self.ring is not None:
             self.ring.close()
         self._path.unlink(missing_ok=True)

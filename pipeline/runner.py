@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -31,20 +32,29 @@ def run(
         supervisor.start()
         while not (asked.is_set() or supervisor.stopping or _over(summary, seconds)):
             for prediction in supervisor.step(STEP_MS):
-                summary.add(prediction)
+                if prediction.t_emit_ns <= _last_ns(summary, seconds):
+                    summary.add(prediction)
             if watch:
                 watch(summary, supervisor.health)
     finally:
+        # What the node says while the sensors are being ended tells nothing about the run.
+        last_ns = min(time.monotonic_ns(), _last_ns(summary, seconds))
         for prediction in supervisor.stop():
-            summary.add(prediction)
+            if prediction.t_emit_ns <= last_ns:
+                summary.add(prediction)
     node = supervisor.health.get("node")
     return summary.result(list(config.streams), node.counters if node else {})
 
 
 def _over(summary: Summary, seconds: float | None) -> bool:
+    return time.monotonic_ns() > _last_ns(summary, seconds)
+
+
+def _last_ns(summary: Summary, seconds: float | None) -> float:
+    """The time up to which predictions count."""
     if seconds is None or summary.first_ns is None:
-        return False
-    return time.monotonic_ns() - summary.first_ns >= seconds * 1e9
+        return math.inf
+    return summary.first_ns + seconds * 1e9
 
 
 def stop_on_signals() -> Stop:

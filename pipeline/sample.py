@@ -6,11 +6,12 @@ Times are integer nanoseconds of this host's monotonic clock. Arrays are read-on
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct, field
 
 UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 Int16Array: TypeAlias = npt.NDArray[np.int16]
@@ -19,13 +20,17 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 ColourOrder: TypeAlias = Literal["rgb", "bgr"]
 
 
+def health_stream(process: str) -> str:
+    """The topic under which a process reports its health."""
+    return f"health/{process}"
+
+
 def always() -> bool:
     """Memory that nobody uses again is always intact."""
     return True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Sample(Struct, frozen=True, kw_only=True):
     """The base of all samples.
 
     `stream` is the topic, as "camera/door". `seq` rises by one; a gap is a loss. A source sets
@@ -44,8 +49,7 @@ class Sample:
         return self.t_capture_ns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Frame(Sample):
+class Frame(Sample, frozen=True, kw_only=True, eq=False):
     """One picture: `pixels` uint8 (height, width, 3), channels in `order`.
 
     The pixels may lie in memory that their publisher uses again. `intact` then tells, after use,
@@ -57,8 +61,7 @@ class Frame(Sample):
     intact: Callable[[], bool] = always
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class AudioChunk(Sample):
+class AudioChunk(Sample, frozen=True, kw_only=True, eq=False):
     """A run of sound: `pcm` int16 (n, channels); `t_capture_ns` is that of the first sample."""
 
     pcm: Int16Array
@@ -69,16 +72,14 @@ class AudioChunk(Sample):
         return self.t_capture_ns + len(self.pcm) * 1_000_000_000 // self.rate_hz
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextEvent(Sample):
+class TextEvent(Sample, frozen=True, kw_only=True):
     """A line of text, with the other members of the JSON object it came in, if any."""
 
     text: str
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Reading(Sample):
+class Reading(Sample, frozen=True, kw_only=True, eq=False):
     """Numbers measured at one time: `values` float32 (n,), with n `names` and n `units`."""
 
     values: Float32Array
@@ -86,8 +87,7 @@ class Reading(Sample):
     units: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health(Sample):
+class Health(Sample, frozen=True, kw_only=True):
     """What a process says of itself, once a second and at its end.
 
     `state` is one of starting, running, lost, stopped. `counters` hold counts since the start.

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
+import threading
 import time
 from collections.abc import Callable
-from typing import BinaryIO, TypeAlias
+from queue import SimpleQueue
+from typing import TypeAlias
 
 import msgspec
 
-from pipeline.bus import Publisher
 from pipeline.error import ConfigError, SensoriumError
 from pipeline.prediction import Prediction
+from pipeline.publisher import Publisher
 
 Sink: TypeAlias = Callable[[Prediction], None]
+
+BOUND_LINES = 1000  # that may wait for a slow reader
+FLUSH_S = 0.5
 
 
 def publish_sink(publisher: Publisher) -> Sink:
@@ -25,30 +32,75 @@ def publish_sink(publisher: Publisher) -> Sink:
     return publish
 
 
-def json_lines_sink(path: str) -> Sink:
+class JsonLines:
     """One JSON object a line into a file that is replaced, or to stdout where the path is "-".
 
-    Raises ConfigError if the file cannot be written.
+    A thread writes, so that a reader that does not read costs lines, which are counted, but never
+    a tick. Once writing fails, or the reader has hung up, nothing more is written.
     """
-    out = _open(path)
-    # The one pair of clock readings that gives predictions their wall-clock time.
-    offset_ns = time.time_ns() - time.monotonic_ns()
-    encoder = msgspec.json.Encoder()
 
-    def write(prediction: Prediction) -> None:
+    def __init__(self, path: str, ask_stop: Callable[[], None]) -> None:
+        """`ask_stop` is called when writing has ended early. Raises ConfigError."""
+        self._path, self._ask_stop = path, ask_stop
+        self._fd = _open(path)
+        # The one pair of clock readings that gives predictions their wall-clock time.
+        self._offset_ns = time.time_ns() - time.monotonic_ns()
+        self._encoder = msgspec.json.Encoder()
+        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
+        self._n_queued = self._n_written = 0
+        self._error: OSError | None = None
+        self._flush_until_s = 0.0
+        self.dropped = 0
+        # A daemon: a reader that never reads must not keep the process from ending.
+        self._writer = threading.Thread(target=self._work, daemon=True)
+        self._writer.start()
+
+    def __call__(self, prediction: Prediction) -> None:
+        """Queue the prediction's line, or count it as dropped."""
+        if self._lines.qsize() >= BOUND_LINES:
+            self.dropped += 1
+            return
+        self._n_queued += 1
+        self._lines.put(self._encoder.encode(prediction.report(self._offset_ns)) + b"\n")
+
+    def finish(self) -> None:
+        """Say that no line comes any more: what waits has FLUSH_S from now."""
+        self._lines.put(None)
+        self._flush_until_s = time.monotonic() + FLUSH_S
+
+    def close(self) -> None:
+        """Wait for the flush, and count what was not written. Raises SensoriumError if it failed.
+
+        A reader that has hung up is no failure.
+        """
+        self._writer.join(max(0.0, self._flush_until_s - time.monotonic()))
+        self.dropped += self._n_queued - self._n_written
+        if self._error and not isinstance(self._error, BrokenPipeError):
+            raise SensoriumError(f"out.jsonl {self._path}: {self._error.strerror}")
+
+    def _work(self) -> None:
         try:
-            out.write(encoder.encode(prediction.report(offset_ns)) + b"\n")
-            out.flush()
+            while (line := self._lines.get()) is not None:
+                _write_all(self._fd, line)
+                self._n_written += 1
         except OSError as error:
-            raise SensoriumError(f"out.jsonl {path}: {error.strerror}") from error
+            self._error = error
+            self._ask_stop()
 
-    return write
+
+def _write_all(fd: int, line: bytes) -> None:
+    while line:
+        try:
+            line = line[os.write(fd, line) :]
+        except BlockingIOError:  # whoever gave us stdout made it non-blocking
+            select.select([], [fd], [])
 
 
-def _open(path: str) -> BinaryIO:
+def _open(path: str) -> int:
+    # Not through sys.stdout: a thread that waits in its buffer holds a lock that the exit needs.
     if path == "-":
-        return sys.stdout.buffer
+        return sys.stdout.fileno()
     try:
-        return open(path, "wb")
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise ConfigError(f"out.jsonl {path}: cannot be written: {error.strerror}") from error

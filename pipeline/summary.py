@@ -1,10 +1,13 @@
-"""What a run did, in numbers: from the predictions it emitted and the node's own ledger."""
+"""What a run did, in numbers: from the predictions it emitted and the node's own ledger.
+
+Percentiles are those of the newest 20,000 predictions, so that a long run does not grow.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +19,7 @@ from pipeline.prediction import Prediction
 # The true label at a time, or None where the truth is not settled.
 Truth: TypeAlias = Callable[[int], "str | None"]
 PERCENTILES = (50, 95, 99)
+NEWEST = 20_000  # latencies that are kept
 
 
 class Summary:
@@ -24,9 +28,9 @@ class Summary:
     def __init__(self, truth: Truth | None = None) -> None:
         self._truth = truth
         self._started_ns = process_start_ns()
-        self._correct: list[bool] = []
-        self._latency_ms: list[float] = []
-        self._total_ms: dict[str, list[float]] = {}
+        self._n = self._n_scored = self._n_correct = 0
+        self._latency_ms: deque[float] = deque(maxlen=NEWEST)
+        self._total_ms: dict[str, deque[float]] = {}
         self._first_s: dict[str, float] = {}
         self.first_ns: int | None = None
         self.newest: Prediction | None = None
@@ -34,6 +38,7 @@ class Summary:
     def add(self, prediction: Prediction) -> None:
         """Take in one prediction."""
         self.newest = prediction
+        self._n += 1
         if self.first_ns is None:
             self.first_ns = prediction.t_emit_ns
         since_start_s = (prediction.t_emit_ns - self._started_ns) / 1e9
@@ -44,10 +49,12 @@ class Summary:
             self._first_s.setdefault("first_complete_s", round(since_start_s, 3))
         self._latency_ms.append((prediction.t_emit_ns - prediction.tick_ns) / 1e6)
         for stream, stages in prediction.stages_ns.items():
-            self._total_ms.setdefault(stream, []).append(sum(stages) / 1e6)
+            kept = self._total_ms.setdefault(stream, deque(maxlen=NEWEST))
+            kept.append(sum(stages) / 1e6)
         label = self._truth(prediction.tick_ns) if self._truth else None
         if label is not None:
-            self._correct.append(prediction.top == label)
+            self._n_scored += 1
+            self._n_correct += prediction.top == label
 
     @property
     def latency_ms(self) -> dict[str, float]:
@@ -57,20 +64,23 @@ class Summary:
     @property
     def accuracy(self) -> float | None:
         """The share of right predictions among those whose truth was settled."""
-        return round(sum(self._correct) / len(self._correct), 4) if self._correct else None
+        return round(self._n_correct / self._n_scored, 4) if self._n_scored else None
 
     def result(self, streams: Sequence[str], counters: Mapping[str, int]) -> dict[str, Any]:
-        """The numbers of the run; `counters` are those of the node's last health."""
+        """The numbers of the run; `counters` are those of the node's last health.
+
+        The node may have made more predictions than were added: while it was being ended.
+        """
         ledgers = {stream: _ledger(stream, counters) for stream in streams}
         dropped: Counter[str] = Counter()
         for ledger in ledgers.values():
             dropped.update(ledger["dropped"])
         return {
-            "predictions": counters.get("predictions", 0),
+            "predictions": self._n,
             "ticks_skipped": counters.get("ticks_skipped", 0),
             "deadline_missed": counters.get("deadline_missed", 0),
             "accuracy": self.accuracy,
-            "scored": len(self._correct),
+            "scored": self._n_scored,
             "latency_ms": self.latency_ms,
             "sensor_to_prediction_ms": {s: percentiles(ms) for s, ms in self._total_ms.items()},
             "captured": sum(ledger["captured"] for ledger in ledgers.values()),
@@ -82,11 +92,11 @@ class Summary:
         }
 
 
-def percentiles(values: Sequence[float]) -> dict[str, float]:
+def percentiles(values: Collection[float]) -> dict[str, float]:
     """{"p50": ..., "p95": ..., "p99": ...}, empty without values."""
     if not values:
         return {}
-    found = np.percentile(values, PERCENTILES)
+    found = np.percentile(list(values), PERCENTILES)
     return {f"p{p}": round(float(v), 3) for p, v in zip(PERCENTILES, found, strict=True)}
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from rich.console import Console, Group
@@ -21,13 +22,21 @@ TOP_LABELS = 4
 BAR_WIDTH = 30
 
 
+class Screen(Console):
+    """A console that leaves it to the command what happens when its reader has hung up."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while a BrokenPipeError is handled; rich would exit with code 1."""
+        raise BrokenPipeError
+
+
 class View:
     """Draws the newest prediction; call it as often as you like, it draws four times a second."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False)
         self._next_s = 0.0
-        self._counts: deque[tuple[float, dict[str, int]]] = deque(maxlen=2 * REFRESH_HZ)
+        self._newest: deque[Prediction] = deque(maxlen=2 * REFRESH_HZ)
 
     def __enter__(self) -> View:
         self._live.__enter__()
@@ -46,7 +55,7 @@ class View:
         if prediction is None:
             self._live.update(Text("starting..."), refresh=True)
             return
-        self._counts.append((now_s, _newest_seq(prediction)))
+        self._newest.append(prediction)
         parts = (self._streams(prediction), _labels(prediction), _latency(summary))
         self._live.update(Group(*parts), refresh=True)
 
@@ -57,14 +66,17 @@ class View:
                 table.add_row(stream, "", "", "", Text("missing", style="red"))
                 continue
             age_ms, weight = prediction.ages_ns[stream] / 1e6, prediction.weights[stream]
-            rate = f"{self._rate_hz(stream):.1f}"
+            rate = f"{rate_hz(self._newest, stream):.1f}"
             table.add_row(stream, rate, f"{age_ms:.0f}", f"{weight:.2f}", _bar(weight, "cyan"))
         return table
 
-    def _rate_hz(self, stream: str) -> float:
-        (first_s, first), (last_s, last) = self._counts[0], self._counts[-1]
-        n = last.get(stream, 0) - first.get(stream, 0)
-        return n / (last_s - first_s) if last_s > first_s else 0.0
+
+def rate_hz(predictions: Iterable[Prediction], stream: str) -> float:
+    """Samples a second between the ticks; where a sensor started anew, it counts from 0 again."""
+    seen = [(p.tick_ns, p.inputs[stream][-1][0]) for p in predictions if stream in p.inputs]
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(seen) if b[1] >= a[1]]
+    took_ns = sum(ns for ns, _ in steps)
+    return sum(n for _, n in steps) * 1e9 / took_ns if took_ns else 0.0
 
 
 def print_summary(console: Console, result: Mapping[str, Any]) -> None:
@@ -78,10 +90,6 @@ def print_summary(console: Console, result: Mapping[str, Any]) -> None:
         drops = ", ".join(f"{n} {reason}" for reason, n in ledger["dropped"].items()) or "none"
         counts = f"{ledger['captured']} captured = {ledger['delivered']} delivered"
         console.print(f"{stream}: {counts} + dropped: {drops}", highlight=False)
-
-
-def _newest_seq(prediction: Prediction) -> dict[str, int]:
-    return {stream: samples[-1][0] for stream, samples in prediction.inputs.items()}
 
 
 def _labels(prediction: Prediction) -> Table:

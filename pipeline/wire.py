@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 
+from pipeline import jpeg
 from pipeline.error import WireError
 from pipeline.prediction import Prediction
 from pipeline.ring import Place
@@ -35,11 +35,14 @@ VERSION = 1
 MAX_MESSAGE_BYTES = 128 * 2**20  # an 8K picture has 100 MB
 MAX_HEADER_BYTES = 256 * 2**10
 MAX_TEXT_BYTES = 64 * 2**10
+MAX_NAME_BYTES = 256
 # Version, whether the payload is a place in the ring, bytes of the header, bytes of the payload.
 _PREFIX = struct.Struct("<BBII")
 _PLACE = struct.Struct("<QQQQ")
 
 Buffer: TypeAlias = "bytes | memoryview"
+Fetch: TypeAlias = "Callable[[Place], tuple[memoryview, Callable[[], bool]]]"
+Stamp: TypeAlias = tuple[int, int, int, int]  # epoch, seq, t_capture_ns, t_publish_ns
 
 
 class _Head(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -55,6 +58,8 @@ class _FrameHead(_Head, tag="frame", frozen=True, array_like=True, forbid_unknow
     height_px: int
     width_px: int
     order: ColourOrder
+    encoding: Literal["raw", "jpeg"] = "raw"
+    quality: int = 0
 
 
 class _AudioHead(_Head, tag="audio", frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -99,16 +104,14 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_AnyHead)
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """The bytes of a payload; in a ring, `intact` tells after use whether they were whole."""
 
     view: memoryview
     intact: Callable[[], bool] = always
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A decoded message; arrays of its sample are views of the bytes it came from."""
 
     sample: Sample
@@ -122,12 +125,25 @@ def topic(stream: str) -> bytes:
 
 def encode(sample: Sample, epoch: int = 0) -> bytes:
     """A sample as one message."""
-    return join(sample.stream, *parts(sample, epoch))
+    stamp = (epoch, sample.seq, sample.t_capture_ns, sample.t_publish_ns)
+    return join(sample.stream, *parts(sample, stamp))
 
 
-def parts(sample: Sample, epoch: int) -> tuple[bytes, Buffer]:
-    """The header and the payload, not yet copied."""
-    head, payload = _split(sample, (epoch, sample.seq, sample.t_capture_ns, sample.t_publish_ns))
+def encode_jpeg(frame: Frame, epoch: int, quality: int) -> bytes:
+    """A picture as one message, compressed. Raises WireError where it has no JPEG form."""
+    height, width, _ = frame.pixels.shape
+    try:
+        payload = jpeg.encode(frame.pixels, frame.order, quality)
+    except ValueError as error:
+        raise WireError(f"{frame.stream}: {error}") from error
+    times = (frame.t_capture_ns, frame.t_publish_ns)
+    head = _FrameHead(epoch, frame.seq, *times, height, width, frame.order, "jpeg", quality)
+    return join(frame.stream, _encoder.encode(head), payload)
+
+
+def parts(sample: Sample, stamp: Stamp) -> tuple[bytes, Buffer]:
+    """The header and the payload, not yet copied; the stamp takes the place of the sample's own."""
+    head, payload = _split(sample, stamp)
     return _encoder.encode(head), payload
 
 
@@ -140,11 +156,12 @@ def join(stream: str, header: bytes, payload: Buffer | Place) -> bytes:
     return b"".join((topic(stream), prefix, header, payload))
 
 
-def _no_ring(_: Place) -> Payload:
+def no_ring(_: Place) -> tuple[memoryview, Callable[[], bool]]:
+    """The `fetch` of who has no ring in reach."""
     raise WireError("a payload in shared memory, which nobody can reach here")
 
 
-def decode(data: Buffer, fetch: Callable[[Place], Payload] = _no_ring) -> Message:
+def decode(data: bytes, fetch: Fetch = no_ring) -> Message:
     """The sample in a message, checked; `fetch` gets a payload that lies in a ring.
 
     Raises WireError, and whatever `fetch` raises.
@@ -166,24 +183,24 @@ def decode(data: Buffer, fetch: Callable[[Place], Payload] = _no_ring) -> Messag
         if in_ring and not isinstance(head, _FrameHead):
             raise ValueError("only pictures may lie in shared memory")
         if in_ring:
-            payload = fetch(Place(*_PLACE.unpack(payload.view)))
+            payload = Payload(*fetch(Place(*_PLACE.unpack(payload.view))))
         return Message(_sample(stream, head, payload), head.epoch)
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, struct.error) as error:
+    except (msgspec.MsgspecError, ValueError, struct.error, RecursionError) as error:
         raise WireError(f"{stream}: {error}") from error
 
 
-def _stream(data: Buffer) -> tuple[str, int]:
+def _stream(data: bytes) -> tuple[str, int]:
     """The stream's name and the offset behind its NUL."""
-    name, nul, _ = bytes(data[:256]).partition(b"\0")
-    if not nul:
+    at = data.find(b"\0", 0, MAX_NAME_BYTES)
+    if at < 0:
         raise WireError("no stream name in front")
     try:
-        return name.decode(), len(name) + 1
+        return data[:at].decode(), at + 1
     except UnicodeDecodeError as error:
         raise WireError("a stream name that is not UTF-8") from error
 
 
-def _split(sample: Sample, base: tuple[int, int, int, int]) -> tuple[_AnyHead, Buffer]:
+def _split(sample: Sample, base: Stamp) -> tuple[_AnyHead, Buffer]:
     match sample:
         case Frame():
             height, width, _ = sample.pixels.shape
@@ -208,7 +225,9 @@ def _rest(sample: Sample, kind: type[_Head]) -> list[Any]:
 
 
 def _bytes(array: np.ndarray[Any, Any]) -> memoryview:
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    if array.size and array.flags.c_contiguous:
+        return array.data.cast("B")
+    return memoryview(array.tobytes())
 
 
 def _sample(stream: str, head: _AnyHead, found: Payload) -> Sample:
@@ -242,6 +261,8 @@ def _sample(stream: str, head: _AnyHead, found: Payload) -> Sample:
 def _pixels(head: _FrameHead, payload: memoryview) -> np.ndarray[Any, np.dtype[np.uint8]]:
     if head.height_px < 1 or head.width_px < 1:
         raise ValueError("an empty frame")
+    if head.encoding == "jpeg":
+        return jpeg.decode(payload, (head.height_px, head.width_px), head.order)
     return _array(payload, np.uint8, (head.height_px, head.width_px, 3))
 
 
@@ -262,6 +283,5 @@ def _array(payload: memoryview, dtype: Any, shape: tuple[int, ...]) -> np.ndarra
     expected = math.prod(shape) * np.dtype(dtype).itemsize
     if len(payload) != expected:
         raise ValueError(f"a payload of {len(payload)} bytes, {expected} expected")
-    array = np.frombuffer(payload, dtype).reshape(shape)
-    array.flags.writeable = False
+    array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, payload)
     return array

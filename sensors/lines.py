@@ -6,6 +6,8 @@ every `WAIT_S`. No source ever holds more than `MAX_TEXT_BYTES` of one unfinishe
 
 from __future__ import annotations
 
+import difflib
+import logging
 import os
 import select
 import stat
@@ -19,6 +21,8 @@ from sensors.splitter import READ_BYTES, WAIT_S, Lines, LineSplitter
 FOLLOW_POLL_S = 0.05
 LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "[::1]": "::1"}
 STDIN_FD = 0
+
+log = logging.getLogger(__name__)
 
 
 def lines(source: str | int, counters: dict[str, int]) -> Lines:
@@ -68,6 +72,8 @@ def _followed(path: str, counters: dict[str, int]) -> Lines:
     try:
         if file := _open_to_follow(path):
             file.seek(0, os.SEEK_END)
+        else:
+            _expect(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     try:
@@ -101,6 +107,16 @@ def _open_to_follow(path: str) -> BinaryIO | None:
         os.close(fd)
         raise ConfigError(f"{path}: is not a regular file; give the file to follow")
     return os.fdopen(fd, "rb", buffering=0)
+
+
+def _expect(path: str) -> None:
+    """Say that a file is waited for. Raises ConfigError where it can hardly be meant."""
+    folder, name = os.path.split(path)
+    if not folder and difflib.get_close_matches(name.lower(), ["stdin"]):
+        raise ConfigError(f"{path}: there is no such file; did you mean stdin?")
+    if not os.path.isdir(folder or "."):
+        raise ConfigError(f"{path}: cannot be followed: there is no folder {folder}")
+    log.warning("%s: does not exist yet; waiting for it to appear", path)
 
 
 def _rotated(path: str, file: BinaryIO) -> bool:

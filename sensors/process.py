@@ -1,6 +1,6 @@
 """One sensor process: a source of samples, and the small loop that publishes them.
 
-Started by the supervisor as `python -m sensors.process CONFIG STREAM`.
+Started by the supervisor with the arguments CONFIG STREAM.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import child
-from pipeline.bus import RING_SLOTS, Publisher
+from pipeline.backoff import Backoff
 from pipeline.child import HealthReporter, Stop
 from pipeline.config import Camera, Config, Microphone, Readings, Stream, Text
-from pipeline.error import SensorHungError, SensorLostError
+from pipeline.error import ConfigError, SensorHungError, SensorLostError
+from pipeline.publisher import RING_SLOTS, Publisher
 from pipeline.sample import Sample, Source
 
-FIRST_BACKOFF_S = 0.5
-MAX_BACKOFF_S = 30.0
 MAX_WAIT_S = 0.5  # between two looks at the clock, the stop request and the next health report
+FIRST_READER_S = 10.0  # so long a sensor waits for somebody to read what it captures
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Publishing:
     ) -> None:
         self._source, self._publisher = source, publisher
         self._health, self._stop = health, stop
-        self._backoff_s = FIRST_BACKOFF_S
+        self._backoff = Backoff()
 
     def run(self) -> None:
         """Publish until told to stop."""
@@ -100,11 +100,22 @@ class Publishing:
                 self._wait_until(None)
             except SensorHungError:
                 raise
-            except SensorLostError as error:
-                log.warning("lost: %s; trying again in %.1f s", error, self._backoff_s)
+            except (SensorLostError, ConfigError) as error:
+                # What has worked as configured before is lost, as a file that was removed.
+                if isinstance(error, ConfigError) and not self._health.counters["captured"]:
+                    raise
+                wait_s = self._backoff.take_s()
+                log.warning("lost: %s; trying again in %.1f s", error, wait_s)
                 self._health.report("lost", str(error))
-                self._wait_until(time.monotonic_ns() + int(self._backoff_s * 1e9))
-                self._backoff_s = min(2 * self._backoff_s, MAX_BACKOFF_S)
+                self._wait_until(time.monotonic_ns() + int(wait_s * 1e9))
+
+    def wait_for_reader(self, stream: str) -> None:
+        """Wait, not for ever, for the first reader: what it misses would be lost uncounted."""
+        deadline_s = time.monotonic() + FIRST_READER_S
+        while not self._stop.is_set() and time.monotonic() < deadline_s:
+            self._health.beat()
+            if self._publisher.wait_for_subscriber(stream, 0.1):
+                return
 
     def _publish_all(self) -> None:
         # Closed here and not by the garbage collector, so that a device that hangs is noticed.
@@ -122,7 +133,7 @@ class Publishing:
         self._publisher.send(sample)
         self._health.counters["captured"] += 1
         if self._health.state != "running":
-            self._backoff_s = FIRST_BACKOFF_S
+            self._backoff.reset()
             self._health.report("running")
 
     def _wait_until(self, due_ns: int | None) -> None:
@@ -144,7 +155,9 @@ def publish(config: Config, stream: str, stop: Stop) -> None:
         health = HealthReporter(stream, publisher, {"captured": 0})
         source = source_of(config, stream, health.counters)
         try:
-            Publishing(source, publisher, health, stop).run()
+            publishing = Publishing(source, publisher, health, stop)
+            publishing.wait_for_reader(stream)
+            publishing.run()
         except SensorHungError as error:
             # A device call that never returns would keep this process from ending.
             log.error("%s", error)

@@ -19,6 +19,7 @@ _reasons: dict[str, str] = {}
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--unlisted-skips-fail", action="store_true", help="see tests/skips.toml")
     parser.addoption("--real-seconds", type=float, default=24.0, help="length of real-input runs")
+    parser.addoption("--kills", type=int, default=100, help="of the ring chaos test")
     parser.addoption("--update-golden", action="store_true", help="store new golden predictions")
 
 

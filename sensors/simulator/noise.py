@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from pipeline.sample import AudioChunk, Frame, Reading, Sample, TextEvent
 

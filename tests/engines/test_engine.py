@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engines.backend import open_engine
 from engines.bundle import load_bundle
-from engines.engine import Engine, TensorSpec, open_engine
+from engines.engine import Engine, TensorSpec
 from engines.error import EngineError
 
 BACKENDS = ["onnxruntime"]

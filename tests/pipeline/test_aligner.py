@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from pipeline.aligner import Aligner, WindowRule
 from pipeline.sample import AudioChunk, Sample, TextEvent
@@ -80,3 +81,17 @@ def test_the_age_counts_from_the_end_of_the_sound() -> None:
 def test_a_publisher_that_starts_anew_starts_the_stream_anew() -> None:
     chunks: list[Sample] = [chunk(seq) for seq in range(10)]
     assert window_of(SECOND, [*chunks, chunk(0)], 1000) is None
+
+
+def test_sound_that_is_missing_in_time_makes_no_window() -> None:
+    """As after a publisher's restart whose numbers happen to go on."""
+    chunks: list[Sample] = [chunk(seq) for seq in range(5)]
+    later = [replace(chunk(seq), t_capture_ns=chunk(seq + 3).t_capture_ns) for seq in range(5, 12)]
+    assert window_of(SECOND, [*chunks, *later], 1500) is None
+
+
+def test_old_samples_are_let_go() -> None:
+    aligner = Aligner({"s": NEWEST})
+    for seq in range(5000):
+        aligner.add(text(seq, seq))
+    assert aligner.oldest_seq("s") > 3000

@@ -12,10 +12,11 @@ import pytest
 import zmq
 
 from pipeline import wire
-from pipeline.bus import Publisher, Subscriber
 from pipeline.config import Camera, Stream, Text
-from pipeline.error import BusError
+from pipeline.error import BusError, ConfigError
+from pipeline.publisher import Publisher
 from pipeline.sample import Frame, Sample, TextEvent
+from pipeline.subscriber import Subscriber
 
 LIMIT_S = 10.0
 
@@ -78,8 +79,12 @@ def receive_until(subscriber: Subscriber, seq: int) -> list[Sample]:
 def test_a_queue_keeps_everything_in_order(endpoint: str, texts: Subscriber) -> None:
     with Publisher(endpoint, bound=64) as publisher:
         assert publisher.wait_for_subscriber("text/a", LIMIT_S)
-        sent = [publisher.send(text(str(n))) for n in range(50)]
-        assert receive_until(texts, 49) == sent
+        for n in range(50):
+            publisher.send(text(str(n)))
+        received = receive_until(texts, 49)
+    assert [(s.seq, s.text) for s in received if isinstance(s, TextEvent)] == [
+        (n, str(n)) for n in range(50)
+    ]
     assert texts.ledgers["text/a"].counters() == {"captured": 50, "delivered": 50}
 
 
@@ -107,12 +112,12 @@ def test_an_overflow_of_a_queue_is_counted(endpoint: str) -> None:
             publisher.send(text("first"))
             receive_until(subscriber, 0)
             # More than both queues and the kernel's buffers hold, and nobody reads.
-            burst: list[Sample] = [publisher.send(text("x" * 60_000)) for _ in range(200)]
+            for _ in range(200):
+                publisher.send(text("x" * 60_000))
             received = list(subscriber.receive(1000))
-            while received[-1].seq != burst[-1].seq:
+            while received[-1].seq < 200:
                 publisher.send(text("last"))
                 received += subscriber.receive(1000)
-                burst.append(received[-1])
         ledger = subscriber.ledgers["text/a"]
         assert ledger.dropped["queue_full"] > 0
         assert ledger.captured == received[-1].seq + 1
@@ -143,7 +148,7 @@ def test_nothing_is_left_after_close(endpoint: str, tmp_path: Path) -> None:
 
 def test_an_unwritable_directory_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BusError, match="cannot be written"):
+    with pytest.raises(ConfigError, match="cannot be written"):
         Publisher(f"ipc://{tmp_path}/file/s.ipc")
 
 

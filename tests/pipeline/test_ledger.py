@@ -15,6 +15,15 @@ def test_a_gap_is_counted_with_the_reason_of_the_policy() -> None:
     assert (ledger.captured, ledger.delivered, ledger.dropped) == (6, 3, {"superseded": 3})
 
 
+def test_a_gap_with_a_reason_of_its_own_is_told_apart() -> None:
+    ledger = Ledger("superseded")
+    ledger.arrive(1, 0)
+    ledger.arrive(1, 5, "disconnected")
+    ledger.arrive(1, 6, "disconnected")
+    ledger.arrive(1, 8)
+    assert ledger.dropped == {"disconnected": 4, "superseded": 1}
+
+
 def test_a_publisher_that_starts_anew_is_no_gap() -> None:
     ledger = Ledger("queue_full")
     ledger.arrive(1, 100)

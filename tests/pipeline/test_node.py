@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import count
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from pipeline.error import ConfigError
 from pipeline.frontend import RefusedError
@@ -184,3 +184,36 @@ def test_a_stream_that_is_not_fused_is_ignored(samples: list[Sample]) -> None:
     for sample in samples:
         other.accept(sample, sample.t_publish_ns)
     assert TEXT not in other.tick(4 * SECOND_NS).inputs
+
+
+def test_a_flood_between_two_ticks_does_no_harm() -> None:
+    """More samples than are kept come after the one that the tick uses, encoded on a worker."""
+    with ThreadPoolExecutor(1) as worker:
+        flooded = FusionNode(config(), model(), executor=worker)
+        base = TextEvent(stream=TEXT, seq=0, t_capture_ns=0, t_publish_ns=0, text="door")
+        for seq in range(3000):
+            flooded.accept(replace(base, seq=seq, t_publish_ns=seq, t_capture_ns=seq), seq)
+        assert flooded.tick(2).missing[-2:] == [TEXT, READINGS]
+        assert flooded.tick(3000).inputs[TEXT] == [(2999, 2999)]
+
+
+def test_a_stream_that_no_tick_uses_is_not_kept() -> None:
+    silent = FusionNode(config("text.events.max_age_ms=0.001"), model())
+    base = TextEvent(stream=TEXT, seq=0, t_capture_ns=0, t_publish_ns=0, text="door")
+    for seq in range(5000):
+        silent.accept(replace(base, seq=seq, t_publish_ns=seq * 10**7, t_capture_ns=seq * 10**7), 0)
+        assert TEXT in silent.tick(seq * 10**7 + 10**6).missing
+    kept = silent._inputs[TEXT]
+    assert len(kept.tokens) + len(kept.accepted_ns) < 500
+
+
+def test_a_frame_that_is_overwritten_in_use_is_not_used(samples: list[Sample]) -> None:
+    frame = next(s for s in samples if isinstance(s, Frame))
+    other = node()
+    other.accept(frame, frame.t_publish_ns)
+    torn = replace(frame, seq=1, t_publish_ns=frame.t_publish_ns + 1, intact=lambda: False)
+    other.accept(torn, torn.t_publish_ns)
+    prediction = other.tick(frame.t_publish_ns + 2)
+    assert prediction.inputs[CAMERA] == [(0, frame.t_capture_ns)]
+    assert other.take_overwritten() == [CAMERA]
+    assert other.take_overwritten() == []

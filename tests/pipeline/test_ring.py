@@ -10,17 +10,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from pipeline.bus import Publisher, Subscriber
 from pipeline.config import Camera
 from pipeline.error import OverwrittenError
-from pipeline.ring import Place, RingReader, RingWriter, arena_socket, attach
+from pipeline.publisher import Publisher
+from pipeline.ring import RING_NAME, Place, RingReader, RingWriter, arena_socket, attach
 from pipeline.sample import Frame, read_only
+from pipeline.subscriber import Subscriber
 
 LIMIT_S = 10.0
 STREAM = "camera/a"
@@ -28,7 +29,7 @@ STREAM = "camera/a"
 PUBLISHER = """
 import sys
 import numpy as np
-from pipeline.bus import Publisher
+from pipeline.publisher import Publisher
 from pipeline.sample import Frame, read_only
 with Publisher(sys.argv[1]) as publisher:
     n = 0
@@ -237,7 +238,7 @@ def test_readers_that_come_and_go_leak_nothing(endpoint: str) -> None:
 
 def n_maps() -> int:
     """How many rings this process maps."""
-    return Path("/proc/self/maps").read_text(encoding="utf-8").count("memfd:sensorium")
+    return Path("/proc/self/maps").read_text(encoding="utf-8").count(RING_NAME)
 
 
 def test_without_a_publisher_the_memory_is_gone(endpoint: str) -> None:

@@ -74,6 +74,25 @@ def test_a_file_that_appears_later_is_read_whole(tmp_path: Path) -> None:
         assert said(source, 2) == ["first", "second"]
 
 
+def test_a_file_that_does_not_exist_is_waited_for_aloud(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(tmp_path / "events.log") as source:
+        started(source)
+        next(source)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "waiting for it to appear" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("stdn", "did you mean stdin"), ("STDIN", "did you mean stdin"), ("no/log", "no folder no")],
+)
+def test_a_file_that_can_hardly_be_meant_is_a_configuration_error(path: str, message: str) -> None:
+    with opened(path) as source, pytest.raises(ConfigError, match=message):
+        next(source)
+
+
 def test_rotation_and_truncation_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "events.log"
     path.touch()

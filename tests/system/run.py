@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,16 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "XDG_RUNTIME_DIR": str(folder), "OMP_NUM_THREADS": "1"}
 
 
-def sensorium(folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+def sensorium(
+    folder: Path, *arguments: str, limit_s: float = 60.0, **options: Any
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
         [*COMMAND, *arguments],
         env=environment(folder),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=limit_s,
         check=False,
         **options,
     )
@@ -55,15 +58,19 @@ def sensorium(folder: Path, *arguments: str, **options: Any) -> subprocess.Compl
 class Run:
     """`sensorium run` of a configuration that writes JSON lines to stdout."""
 
-    def __init__(self, folder: Path, config: str, *arguments: str) -> None:
+    def __init__(
+        self, folder: Path, config: str, *arguments: str, prefix: Sequence[str] = (), **options: Any
+    ) -> None:
+        """`prefix` is a command that runs the rest; `options` go to subprocess.Popen."""
         self.folder = folder
         path = folder / "hub.toml"
         path.write_text(config)
         self.process = subprocess.Popen(
-            [*COMMAND, "run", str(path), *arguments],
+            [*prefix, *COMMAND, "run", str(path), *arguments],
             env=environment(folder),
             stdout=subprocess.PIPE,
             stdin=subprocess.PIPE,
+            **options,
         )
         self.predictions: list[dict[str, Any]] = []
 
@@ -110,6 +117,12 @@ class Run:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.communicate()
+
+
+def assert_every_tick(predictions: Sequence[Mapping[str, Any]], period_s: float = 0.1) -> None:
+    """No tick is left out; `t` has milliseconds."""
+    steps_s = [round(b["t"] - a["t"], 3) for a, b in pairwise(predictions)]
+    assert [step for step in steps_s if abs(step - period_s) > 0.002] == []
 
 
 def alive(pid: int) -> bool:

@@ -19,12 +19,14 @@ from tests.system.run import (
     SIMULATED,
     Run,
     alive,
+    assert_every_tick,
     environment,
     left_behind,
     sensorium,
 )
 
 STREAMS = ["camera/room", "microphone/room", "text/events", "readings/climate"]
+MAX_AGE_MS = {"camera/room": 400, "microphone/room": 500, "readings/climate": 500}
 
 
 def complete(prediction: dict[str, Any]) -> bool:
@@ -39,8 +41,9 @@ def test_the_demo_predicts_at_its_rate_and_loses_nothing(tmp_path: Path) -> None
     done = sensorium(tmp_path, "demo", "--seconds", "5", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
-    assert result["predictions"] >= 0.98 * 5 * 10
-    assert result["first_prediction_s"] <= result["first_complete_s"]
+    assert 0.98 * 5 * 10 <= result["predictions"] <= 5 * 10 + 1
+    assert 0 < result["first_prediction_s"] <= result["first_complete_s"]
+    assert result["dropped"].get("superseded", 0) < 0.01 * result["captured"]
     assert set(result["streams"]) == set(STREAMS)
     for ledger in result["streams"].values():
         assert ledger["delivered"] > 0
@@ -53,20 +56,40 @@ def test_the_demo_predicts_at_its_rate_and_loses_nothing(tmp_path: Path) -> None
 def test_a_killed_sensor_is_missed_and_comes_back_by_itself(tmp_path: Path) -> None:
     with Run(tmp_path, SIMULATED) as run:
         run.until(complete)
-        for stream in ("camera/room", "microphone/room", "readings/climate"):
+        for stream, max_age_ms in MAX_AGE_MS.items():
             os.kill(run.status()[stream]["pid"], signal.SIGKILL)
             lost = run.until(missing(stream))
-            back = run.until(complete)
-            assert back["tick"] > lost["tick"]
-        ticks = [prediction["tick"] for prediction in run.predictions]
-        assert ticks == list(range(ticks[0], ticks[0] + len(ticks)))
-        assert run.status()["camera/room"]["restarts"] == 1
+            since_sample_s = lost["t"] - made_s(run.predictions[-2], stream)
+            assert since_sample_s <= max_age_ms / 1000 + 2 * 0.1 + 0.002
+            run.until(complete)
+        assert_every_tick(run.predictions)
+        status = run.status()
+        assert {stream: status[stream]["restarts"] for stream in MAX_AGE_MS} == dict.fromkeys(
+            MAX_AGE_MS, 1
+        )
+
+
+def test_a_killed_text_sensor_is_heard_again(tmp_path: Path) -> None:
+    """Its last event stays in use for ten seconds; a new one comes from the new process."""
+    with Run(tmp_path, SIMULATED) as run:
+        run.until(complete)
+        os.kill(run.status()["text/events"]["pid"], signal.SIGKILL)
+        killed_s = time.time()
+        run.until(lambda p: complete(p) and made_s(p, "text/events") > killed_s)
+        assert_every_tick(run.predictions)
+        assert run.status()["text/events"]["restarts"] == 1
+
+
+def made_s(prediction: dict[str, Any], stream: str) -> float:
+    """The wall-clock time of the end of the newest sample used."""
+    _, age_ms = prediction["inputs"][stream][0]
+    return float(prediction["t"] - age_ms / 1000)
 
 
 def test_ctrl_c_ends_everything_and_leaves_nothing(tmp_path: Path) -> None:
     with Run(tmp_path, SIMULATED) as run:
         run.until(complete)
-        run.stop()
+        assert run.stop() < 2.0
         assert run.process.returncode == 0
     assert left_behind(tmp_path) == []
 
@@ -126,7 +149,7 @@ def test_the_camera_can_be_the_clock_and_ticks_go_on_without_it(tmp_path: Path) 
     with Run(tmp_path, clocked) as run:
         first = run.until(complete)
         seq = first["inputs"]["camera/room"][0][0]
-        assert run.next()["inputs"]["camera/room"][0][0] == seq + 1
+        assert run.next()["inputs"]["camera/room"][0][0] > seq
         assert sensorium(tmp_path, "mute", "camera/room").returncode == 0
         run.until(lambda p: p["missing"] == ["camera/room"])
         assert sensorium(tmp_path, "unmute", "camera/room").returncode == 0

@@ -1,0 +1,108 @@
+"""The arguments of the `sensorium` command."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command takes; `command` of the parsed arguments is the name."""
+    made = argparse.ArgumentParser(
+        prog="sensorium", description="Eyes, ears and words together, on an edge device."
+    )
+    commands = made.add_subparsers(required=True, metavar="COMMAND")
+    _add_run_commands(commands)
+    _add_config_commands(commands)
+    _add_model_commands(commands)
+    _add_control_commands(commands)
+    return made
+
+
+def _add(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    made.set_defaults(command=name)
+    return made
+
+
+def _add_run_commands(commands: Any) -> None:
+    demo = _add(commands, "demo", "watch a simulated home being understood")
+    run = _add(commands, "run", "run a configuration until Ctrl-C")
+    run.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
+    for parser in (demo, run):
+        _add_set(parser)
+        _add_json(parser)
+        parser.add_argument(
+            "--seconds", type=_seconds, help="stop so long after the first prediction"
+        )
+
+
+def _add_config_commands(commands: Any) -> None:
+    sensor = _add(commands, "sensor", "run one sensor alone, publishing on its endpoint")
+    sensor.add_argument("stream", help="as camera/door")
+    _add(commands, "keys", "make this user's key if there is none; show the public one")
+    validate = _add(commands, "validate", "check a configuration and its bundle")
+    graph = _add(commands, "graph", "show streams, endpoints, policies and who reads them")
+    for parser in (sensor, validate, graph):
+        parser.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
+        _add_set(parser)
+
+
+def _add_model_commands(commands: Any) -> None:
+    evaluate = _add(commands, "evaluate", "measure accuracy on unseen simulated scenes")
+    evaluate.add_argument("--bundle", default="home", help="a shipped bundle or a folder")
+    evaluate.add_argument("--scenes", type=_count, default=1000)
+    evaluate.add_argument("--seed", type=int, default=2026)
+    bench = _add(commands, "bench", "measure the pipeline against raw ZeroMQ")
+    bench.add_argument("what", choices=["camera", "transport"])
+    bench.add_argument("--frames", type=_count, default=600, help="of camera")
+    bench.add_argument("--runs", type=_count, default=5, help="of transport")
+    train = _add(commands, "train", "train a bundle on the simulator (needs torch)")
+    train.add_argument("--scenes", type=_count, default=14_000)
+    train.add_argument("--seed", type=int, default=7)
+    train.add_argument("--out", type=Path, required=True, help="the bundle's folder")
+    for parser in (evaluate, bench):
+        _add_json(parser)
+
+
+def _add_control_commands(commands: Any) -> None:
+    _add(commands, "status", "show the processes of a run")
+    _add(commands, "stop", "end a run")
+    for name, text in (
+        ("mute", "switch a sensor off: its process ends, its device is free"),
+        ("unmute", "switch a sensor on again"),
+    ):
+        _add(commands, name, text).add_argument("stream", help="as camera/door")
+    for name in ("status", "stop", "mute", "unmute"):
+        parser = commands.choices[name]
+        parser.add_argument("--run", default="", help="name of the run, if several are running")
+        parser.add_argument("--run-dir", type=Path, help="its directory, if it is not the default")
+        _add_json(parser)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return seconds
+
+
+def _add_set(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override, repeatable"
+    )
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON")

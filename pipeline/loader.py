@@ -1,0 +1,132 @@
+"""From a TOML file to a checked Config: every error names its place and the nearest valid key."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from pipeline.config import (
+    MODALITY,
+    NAME,
+    Camera,
+    Config,
+    Fusion,
+    Microphone,
+    Out,
+    Readings,
+    Remote,
+    Simulator,
+    Stream,
+    Text,
+)
+from pipeline.endpoint import check_endpoints
+from pipeline.error import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+AnyStruct = TypeVar("AnyStruct", bound=Struct)
+
+_TABLES: Mapping[str, type[Stream]] = {
+    "camera": Camera,
+    "microphone": Microphone,
+    "text": Text,
+    "readings": Readings,
+}
+_SECTIONS: Mapping[str, type[Struct]] = {"simulator": Simulator, "fusion": Fusion, "out": Out}
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read, override and check a configuration file.
+
+    `overrides` are "key.path=value" strings; a value is TOML, or else a plain string.
+    Raises ConfigError.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
+    for override in overrides:
+        _override(table, override)
+    return check(table, str(path))
+
+
+def check(table: dict[str, Any], place: str) -> Config:
+    """Turn a parsed table into a Config, or raise ConfigError naming `place` and the key."""
+    for kind, struct in _TABLES.items():
+        streams = table.get(kind, {})
+        for name, stream in streams.items() if isinstance(streams, dict) else ():
+            _check_name(name, f"{place}: {kind}.{name}")
+            if isinstance(stream, dict) and "remote" in stream:
+                _convert(stream["remote"], Remote, place, f"{kind}.{name}.remote")
+            _convert(stream, struct, place, f"{kind}.{name}")
+    for section, section_struct in _SECTIONS.items():
+        _convert(table.get(section, {}), section_struct, place, section)
+    config = _convert(table, Config, place, "")
+    _check_streams(config, place)
+    check_endpoints(config, place)
+    return config
+
+
+def _check_name(name: str, place: str) -> None:
+    if not re.match(NAME, name):
+        raise ConfigError(f"{place}: a name is up to 64 letters, digits, - and _")
+
+
+def _convert(table: Any, kind: type[AnyStruct], place: str, at: str) -> AnyStruct:
+    """msgspec would refuse an unknown key too, but without saying which one was meant."""
+    prefix = f"{at}." if at else ""
+    for key in table if isinstance(table, dict) else ():
+        if key not in kind.__struct_fields__:
+            near = difflib.get_close_matches(key, kind.__struct_fields__, n=1, cutoff=0.0)[0]
+            raise ConfigError(
+                f"{place}: unknown key `{prefix}{key}`; did you mean `{prefix}{near}`?"
+            )
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$")
+        key = (at + path.rstrip("`")).lstrip(".") or "the top level"
+        raise ConfigError(f"{place}: {key}: {what[0].lower()}{what[1:]}") from error
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {override}: write it as key.path=value")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {override}: {parent} is not a table")
+    table[last] = parsed
+
+
+def _check_streams(config: Config, place: str) -> None:
+    if not config.streams:
+        raise ConfigError(f"{place}: no stream; add a table such as [camera.door]")
+    named = [("fusion.clock", config.fusion.clock)] if config.fusion.clock else []
+    for modality, streams in config.fusion.inputs.items():
+        if modality not in MODALITY.values():
+            valid = ", ".join(MODALITY.values())
+            raise ConfigError(f"{place}: fusion.inputs.{modality}: the modalities are {valid}")
+        named += [(f"fusion.inputs.{modality}", stream) for stream in streams]
+    for key, stream in named:
+        if stream not in config.streams:
+            near = difflib.get_close_matches(stream, config.streams, n=1, cutoff=0.0)
+            raise ConfigError(f"{place}: {key}: no stream `{stream}`; did you mean `{near[0]}`?")

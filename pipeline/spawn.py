@@ -1,0 +1,103 @@
+"""One process of the run, as its supervisor has it: how to start it, and how it has fared."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import time
+
+from pipeline import boot
+from pipeline.backoff import Backoff
+
+SETTLED_S = 10.0  # a process that ran this long starts with the first back-off again
+
+log = logging.getLogger(__name__)
+
+
+class Child:
+    """A process that runs `command`, a module and its arguments. A muted one is kept down."""
+
+    def __init__(self, name: str, command: list[str], *, stdin: bool = False) -> None:
+        self.name, self.restarts, self.muted = name, 0, False
+        self._command, self._stdin = command, stdin
+        self._process: subprocess.Popen[bytes] | None = None
+        self._backoff = Backoff()
+        self._crashed = self._dismissed = self._killed = False
+        self._start_at_s = 0.0
+        self.started_s = 0.0
+
+    @property
+    def pid(self) -> int:
+        """The process id; 0 while there is none."""
+        return self._process.pid if self._process else 0
+
+    def start(self) -> None:
+        """Start the process by exec, never by fork alone."""
+        module, *arguments = self._command
+        stdin = None if self._stdin else subprocess.DEVNULL
+        self._killed = False
+        # Ctrl-C is for the supervisor. The child inherits the mask: not even its start is hit.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process = subprocess.Popen(boot.command(module, arguments), stdin=stdin)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        self.started_s = time.monotonic()
+
+    def revive(self) -> None:
+        """Start it if it is down, not muted, and its back-off is over."""
+        if not self._process and not self.muted and time.monotonic() >= self._start_at_s:
+            self.start()
+            self.restarts += self._crashed
+
+    def mute(self) -> None:
+        """End the process and keep it down."""
+        self.muted = True
+        self._dismissed = self._process is not None
+        self.send(signal.SIGTERM)
+
+    def unmute(self) -> None:
+        """Let a muted process start again, at once."""
+        self.muted = self._crashed = False
+        self._start_at_s = 0.0
+        self._backoff.reset()
+
+    def crashed(self) -> int | None:
+        """The exit code, once, of a process that has ended without being told to."""
+        code = self._process.poll() if self._process else None
+        if code is None:
+            return None
+        self._process = None
+        if self._dismissed:
+            self._dismissed = False
+            return None
+        now_s = time.monotonic()
+        if now_s - self.started_s > SETTLED_S:
+            self._backoff.reset()
+        self._start_at_s = now_s + self._backoff.take_s()
+        self._crashed = True
+        return code
+
+    def send(self, signal_number: int) -> None:
+        """Signal the process, if it is up."""
+        if self._process:
+            self._process.send_signal(signal_number)
+
+    def kill(self, why: str) -> None:
+        """End a process that hangs, once."""
+        if self._process and not self._killed:
+            log.warning("process=%s %s: killed", self.name, why)
+            self._killed = True
+            self._process.kill()
+
+    def wait(self, deadline_s: float) -> None:
+        """Wait for its end; at the deadline it is killed."""
+        if not self._process:
+            return
+        try:
+            self._process.wait(max(0.0, deadline_s - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.kill("did not stop in time")
+            self._process.wait()
+        self._process = None
