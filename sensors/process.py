@@ -72,7 +72,9 @@ def _simulated(line: Stream, stream: str, seed: int) -> Generator[Sample | None,
             rate_hz = line.sample_rate_hz
             yield from simulator.chunks(home, stream=stream, rate_hz=rate_hz, start_ns=start_ns)
         case Text():
-            yield from simulator.events(home, stream=stream, start_ns=start_ns)
+            # Devices that are asked tell what was last: nobody waits for the next event.
+            begun_ns = home.scene_at(start_ns).start_ns
+            yield from simulator.events(home, stream=stream, start_ns=begun_ns)
         case Readings():
             rate_hz = line.rate_hz
             yield from simulator.readings(home, stream=stream, rate_hz=rate_hz, start_ns=start_ns)

@@ -142,6 +142,7 @@ def test_a_reader_that_has_enough_ends_the_run_without_an_error(tmp_path: Path) 
     assert left_behind(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_muting_is_no_restart(tmp_path: Path) -> None:
     with Run(tmp_path, SIMULATED) as run:
         for _ in range(2):

@@ -95,6 +95,7 @@ def test_a_command_whose_reader_hung_up_ends_in_silence(tmp_path: Path, command:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_computation_without_a_traceback(tmp_path: Path) -> None:
     with subprocess.Popen(
         [*COMMAND, "evaluate", "--scenes", "100000"],

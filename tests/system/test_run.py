@@ -69,6 +69,7 @@ def test_a_killed_sensor_is_missed_and_comes_back_by_itself(tmp_path: Path) -> N
         )
 
 
+@pytest.mark.slow
 def test_a_killed_text_sensor_is_heard_again(tmp_path: Path) -> None:
     """Its last event stays in use for ten seconds; a new one comes from the new process."""
     with Run(tmp_path, SIMULATED) as run:
@@ -144,6 +145,7 @@ def test_a_muted_sensor_is_absent_until_it_is_unmuted(tmp_path: Path) -> None:
         assert run.process.returncode == 0
 
 
+@pytest.mark.slow
 def test_the_camera_can_be_the_clock_and_ticks_go_on_without_it(tmp_path: Path) -> None:
     clocked = SIMULATED + '\n[fusion]\nclock = "camera/room"\ntick_hz = 5\n'
     with Run(tmp_path, clocked) as run:
