@@ -120,9 +120,14 @@ class Run:
 
 
 def assert_every_tick(predictions: Sequence[Mapping[str, Any]], period_s: float = 0.1) -> None:
-    """No tick is left out; `t` has milliseconds."""
-    steps_s = [round(b["t"] - a["t"], 3) for a, b in pairwise(predictions)]
-    assert [step for step in steps_s if abs(step - period_s) > 0.002] == []
+    """Predictions lie on ticks, and none is left out but for a hiccup of the machine itself.
+
+    One in a hundred may be: a late tick is skipped and counted. `t` has milliseconds.
+    """
+    steps_s = [b["t"] - a["t"] for a, b in pairwise(predictions)]
+    ticks = [round(step_s / period_s) for step_s in steps_s]
+    assert all(abs(s - n * period_s) < 0.003 for s, n in zip(steps_s, ticks, strict=True)), steps_s
+    assert sum(ticks) - len(ticks) <= max(1, len(ticks) // 100), steps_s
 
 
 def alive(pid: int) -> bool:
