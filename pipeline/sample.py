@@ -17,6 +17,7 @@ UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 Int16Array: TypeAlias = npt.NDArray[np.int16]
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 Scalar = TypeVar("Scalar", bound=np.generic)
+MAX_TEXT_BYTES = 64 * 2**10  # of a text event: no source reads, and no reader accepts, more
 ColourOrder: TypeAlias = Literal["rgb", "bgr"]
 
 

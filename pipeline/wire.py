@@ -21,6 +21,7 @@ from pipeline.error import WireError
 from pipeline.prediction import Prediction
 from pipeline.ring import Place
 from pipeline.sample import (
+    MAX_TEXT_BYTES,
     AudioChunk,
     ColourOrder,
     Frame,
@@ -34,7 +35,6 @@ from pipeline.sample import (
 VERSION = 1
 MAX_MESSAGE_BYTES = 128 * 2**20  # an 8K picture has 100 MB
 MAX_HEADER_BYTES = 256 * 2**10
-MAX_TEXT_BYTES = 64 * 2**10
 MAX_NAME_BYTES = 256
 # Version, whether the payload is a place in the ring, bytes of the header, bytes of the payload.
 _PREFIX = struct.Struct("<BBII")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TypeAlias
 
-MAX_TEXT_BYTES = 64 * 1024
+from pipeline.sample import MAX_TEXT_BYTES
+
 READ_BYTES = 64 * 1024
 WAIT_S = 0.25
 
