@@ -59,7 +59,10 @@ class LogMel:
     def _log_mel(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         spectrum = np.fft.rfft(frames * self._window, axis=1)
         power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-        return np.asarray(np.log(power @ self._bands + FLOOR), np.float32)
+        # Frame by frame, in one shape always: the bits of a frame must not depend on how many come
+        # with it, and a product of many rows would wake the threads of the BLAS, too.
+        bands = (power[:, None, :] @ self._bands)[:, 0]
+        return np.asarray(np.log(bands + FLOOR), np.float32)
 
     def _write(self, rows: npt.NDArray[np.float32], n_new: int) -> None:
         size = self._spec.frames

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from pipeline.sample import Sample
 
@@ -36,6 +36,18 @@ class WindowRule:
     latest: bool = False
 
 
+class Windows(Protocol):
+    """What a node asks for windows: an Aligner, or what was recorded of one."""
+
+    def add(self, sample: Sample) -> None: ...
+
+    def oldest(self, stream: str) -> Sample: ...
+
+    def discard(self, sample: Sample) -> None: ...
+
+    def window(self, stream: str, tick_ns: int) -> Window | None: ...
+
+
 class Aligner:
     """Holds the newest samples of each stream and cuts windows from them."""
 
@@ -46,19 +58,17 @@ class Aligner:
             for stream, rule in rules.items()
         }
 
-    def add(self, sample: Sample) -> bool:
-        """Take in a sample. True if its publisher started anew, and so the stream does."""
+    def add(self, sample: Sample) -> None:
+        """Take in a sample. If its publisher started anew, so does the stream."""
         samples = self._samples[sample.stream]
-        anew = bool(samples) and sample.seq <= samples[-1].seq
-        if anew:
+        if samples and sample.seq <= samples[-1].seq:
             samples.clear()
         samples.append(sample)
         _prune(samples, self._rules[sample.stream])
-        return anew
 
-    def oldest_seq(self, stream: str) -> int:
-        """The number of the oldest sample that is kept; the stream must have had one."""
-        return self._samples[stream][0].seq
+    def oldest(self, stream: str) -> Sample:
+        """The oldest sample that is kept; the stream must have had one."""
+        return self._samples[stream][0]
 
     def discard(self, sample: Sample) -> None:
         """Forget one sample."""
@@ -72,7 +82,7 @@ class Aligner:
             end -= 1
         if not end or tick_ns - samples[end - 1].t_end_ns > rule.max_age_ns:
             return None
-        return _cut(tuple(samples)[:end], rule)
+        return cut(tuple(samples)[:end], rule)
 
 
 def _prune(samples: deque[Sample], rule: WindowRule) -> None:
@@ -82,7 +92,7 @@ def _prune(samples: deque[Sample], rule: WindowRule) -> None:
         samples.popleft()
 
 
-def _cut(samples: Sequence[Sample], rule: WindowRule) -> Window | None:
+def cut(samples: Sequence[Sample], rule: WindowRule) -> Window | None:
     """The window that ends with the last of the samples."""
     if not rule.duration_ns:
         return tuple(samples[-rule.count :])

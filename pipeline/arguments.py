@@ -7,6 +7,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+from pipeline.exchange import command as exchange_command
+from pipeline.label import command as label_command
+from pipeline.log import command as log_command
+from pipeline.record import command as record_command
+from pipeline.replay import command as replay_command
+
 
 def parser() -> argparse.ArgumentParser:
     """What the command takes; `command` of the parsed arguments is the name."""
@@ -37,6 +43,12 @@ def _add_run_commands(commands: Any) -> None:
         parser.add_argument(
             "--seconds", type=_seconds, help="stop so long after the first prediction"
         )
+        parser.add_argument("--record", type=Path, metavar="FILE", help="record into it, as x.mcap")
+    record_command.add_arguments(commands)
+    replay_command.add_arguments(commands)
+    log_command.add_arguments(commands)
+    exchange_command.add_arguments(commands)
+    label_command.add_arguments(commands)
 
 
 def _add_config_commands(commands: Any) -> None:
@@ -55,10 +67,11 @@ def _add_model_commands(commands: Any) -> None:
     evaluate.add_argument("--bundle", default="home", help="a shipped bundle or a folder")
     evaluate.add_argument("--scenes", type=_count, default=1000)
     evaluate.add_argument("--seed", type=int, default=2026)
-    bench = _add(commands, "bench", "measure the pipeline against raw ZeroMQ")
-    bench.add_argument("what", choices=["camera", "transport"])
+    bench = _add(commands, "bench", "measure the pipeline against raw ZeroMQ and plain files")
+    bench.add_argument("what", choices=["camera", "transport", "log", "record"])
     bench.add_argument("--frames", type=_count, default=600, help="of camera")
-    bench.add_argument("--runs", type=_count, default=5, help="of transport")
+    bench.add_argument("--runs", type=_count, default=5, help="of all but camera")
+    bench.add_argument("--seconds", type=_seconds, default=20.0, help="of each run of record")
     train = _add(commands, "train", "train a bundle on the simulator (needs torch)")
     train.add_argument("--scenes", type=_count, default=14_000)
     train.add_argument("--seed", type=int, default=7)
@@ -70,12 +83,13 @@ def _add_model_commands(commands: Any) -> None:
 def _add_control_commands(commands: Any) -> None:
     _add(commands, "status", "show the processes of a run")
     _add(commands, "stop", "end a run")
+    _add(commands, "trigger", "write the last and the next seconds into a file")
     for name, text in (
         ("mute", "switch a sensor off: its process ends, its device is free"),
         ("unmute", "switch a sensor on again"),
     ):
         _add(commands, name, text).add_argument("stream", help="as camera/door")
-    for name in ("status", "stop", "mute", "unmute"):
+    for name in ("status", "stop", "mute", "unmute", "trigger"):
         parser = commands.choices[name]
         parser.add_argument("--run", default="", help="name of the run, if several are running")
         parser.add_argument("--run-dir", type=Path, help="its directory, if it is not the default")

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import zmq
@@ -18,7 +18,7 @@ import zmq
 from pipeline.config import Stream
 from pipeline.error import SensoriumError
 from pipeline.publisher import Publisher
-from pipeline.sample import AudioChunk, Frame, Sample, TextEvent, UInt8Array, read_only
+from pipeline.sample import OWN, AudioChunk, Frame, Memory, Sample, TextEvent, UInt8Array
 from pipeline.subscriber import Subscriber
 
 TIMEOUT_MS = 5000
@@ -87,7 +87,11 @@ class BusSend:
     def __init__(self, folder: Path, payload: Payload, *, loan: bool) -> None:
         lane = "loan" if loan else "copy"
         self._publisher = Publisher(_endpoint(folder, lane), bound=HIGH_WATER_MARK)
-        self._loan, self._source, self._made = loan, payload.source, payload.source
+        self._loan, self._source, self._pixels = loan, payload.source, payload.source
+        self._memory: Memory = OWN
+        self._pcm = payload.source.reshape(-1).view(np.int16)[:, None]
+        self._text = payload.source.tobytes().decode() if payload.name == "text" else ""
+        self._make = {"audio": self._chunk, "text": self._event}.get(payload.name, self._frame)
         self._stream = _stream(payload)
         if not self._publisher.wait_for_subscriber(self._stream, TIMEOUT_MS / 1000):
             raise SensoriumError(f"nobody subscribed to {self._stream}")
@@ -95,11 +99,40 @@ class BusSend:
     def prepare(self) -> None:
         if self._loan:
             height, width, depth = self._source.shape
-            self._made = self._publisher.loan((height, width, depth))
-            np.copyto(self._made, self._source)
+            self._pixels, self._memory = self._publisher.loan((height, width, depth))
+            np.copyto(self._pixels, self._source)
 
     def send(self, stamp_ns: int) -> None:
-        self._publisher.send(_sample(self._stream, stamp_ns, self._made))
+        self._publisher.send(self._make(stamp_ns))
+
+    def _frame(self, stamp_ns: int) -> Sample:
+        return Frame(
+            stream=self._stream,
+            seq=0,
+            t_capture_ns=stamp_ns,
+            t_publish_ns=stamp_ns,
+            pixels=self._pixels,
+            memory=self._memory,
+        )
+
+    def _chunk(self, stamp_ns: int) -> Sample:
+        return AudioChunk(
+            stream=self._stream,
+            seq=0,
+            t_capture_ns=stamp_ns,
+            t_publish_ns=stamp_ns,
+            pcm=self._pcm,
+            rate_hz=16_000,
+        )
+
+    def _event(self, stamp_ns: int) -> Sample:
+        return TextEvent(
+            stream=self._stream,
+            seq=0,
+            t_capture_ns=stamp_ns,
+            t_publish_ns=stamp_ns,
+            text=self._text,
+        )
 
     def close(self) -> None:
         self._publisher.close()
@@ -108,15 +141,6 @@ class BusSend:
 def _stream(payload: Payload) -> str:
     kind = "camera" if payload.is_picture else {"audio": "microphone"}.get(payload.name, "text")
     return f"{kind}/bench"
-
-
-def _sample(stream: str, stamp_ns: int, made: UInt8Array) -> Sample:
-    base: dict[str, Any] = {"stream": stream, "seq": 0, "t_publish_ns": 0, "t_capture_ns": stamp_ns}
-    if stream.startswith("camera"):
-        return Frame(**base, pixels=read_only(made))
-    if stream.startswith("microphone"):
-        return AudioChunk(**base, pcm=made.view(np.int16)[:, None], rate_hz=16_000)
-    return TextEvent(**base, text=made.tobytes().decode())
 
 
 class BusReceive:
@@ -128,11 +152,13 @@ class BusReceive:
 
     def receive(self) -> Arrival:
         for sample in self._subscriber.receive(TIMEOUT_MS):
+            if isinstance(sample, Frame):
+                total = touch(sample.pixels)
+                if not sample.intact():
+                    raise SensoriumError("a picture was overwritten in use")
+                return sample.t_capture_ns, total, sample.pixels
             array = _array(sample)
-            total = touch(array)
-            if isinstance(sample, Frame) and not sample.intact():
-                raise SensoriumError("a picture was overwritten in use")
-            return sample.t_capture_ns, total, array
+            return sample.t_capture_ns, touch(array), array
         raise SensoriumError(f"{self._stream}: nothing came")
 
     def close(self) -> None:
@@ -140,14 +166,10 @@ class BusReceive:
 
 
 def _array(sample: Sample) -> UInt8Array:
-    match sample:
-        case Frame():
-            return sample.pixels
-        case AudioChunk():
-            return sample.pcm.reshape(-1).view(np.uint8)
-        case TextEvent():
-            return np.frombuffer(sample.text.encode(), np.uint8)
-    raise TypeError(type(sample).__name__)
+    if isinstance(sample, AudioChunk):
+        return sample.pcm.reshape(-1).view(np.uint8)
+    assert isinstance(sample, TextEvent)
+    return np.frombuffer(sample.text.encode(), np.uint8)
 
 
 class RawSend:

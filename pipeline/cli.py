@@ -8,6 +8,7 @@ import os
 import select
 import sys
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from engines.error import EngineError
@@ -16,6 +17,8 @@ from pipeline.error import SensoriumError
 
 if TYPE_CHECKING:
     from pipeline.config import Config, Remote
+    from pipeline.sample import Frame
+    from pipeline.summary import Truth
 
 EXIT_INTERRUPTED = 130  # as a shell says it: 128 + SIGINT
 
@@ -56,10 +59,11 @@ def _fail(error: Exception) -> int:
 
 def _demo(arguments: argparse.Namespace) -> int:
     from deploy.simulated_home import demo_config, truth
+    from pipeline.record.command import with_file
     from pipeline.runner import run
     from pipeline.summary import Summary
 
-    config = demo_config(arguments.set)
+    config = with_file(demo_config(arguments.set), arguments.record)
     summary = Summary(truth(config))
     if arguments.json:
         return _print_json(run(config, seconds=arguments.seconds, summary=summary))
@@ -74,12 +78,18 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from pipeline.record.command import with_file
+    from pipeline.record.outcome import text
     from pipeline.runner import run
     from pipeline.summary import Summary
 
-    config = _load(arguments)
+    config = with_file(_load(arguments), arguments.record)
     result = run(config, seconds=arguments.seconds, summary=Summary())
-    return _print_json(result) if arguments.json else 0
+    if arguments.json:
+        return _print_json(result)
+    if "recording" in result:
+        sys.stderr.write(text(result["recording"]) + "\n")  # stdout may be for predictions
+    return 0
 
 
 def _load(arguments: argparse.Namespace) -> Config:
@@ -100,10 +110,12 @@ def _validate(arguments: argparse.Namespace) -> int:
     from engines.compiled import CompiledBundle
     from pipeline.key import read_key
     from pipeline.node import choose_inputs
+    from pipeline.record import plan
 
     config = _load(arguments)
     bundle = load_bundle(config.fusion.bundle)
     choose_inputs(config, bundle.manifest)
+    plan.check(config)
     if config.needs_key:
         read_key()
     CompiledBundle(bundle, config.fusion.backend).close()
@@ -124,6 +136,7 @@ def _graph(arguments: argparse.Namespace) -> int:
         readers = [] if line.is_remote else ["supervisor (health)"]
         readers += ["fusion node" if stream in fused else "fusion node (counted only)"]
         readers += ["relay"] if line.remote else []
+        readers += [f"recorder, if any ({line.record})"] if line.record != "none" else []
         way = "" if not line.is_remote else " (CURVE)" if line.server_key else " (plain)"
         out.write(f"    {config.endpoint(stream)}{way} -> {', '.join(readers)}\n")
         if line.remote:
@@ -158,8 +171,9 @@ def _sensor(arguments: argparse.Namespace) -> int:
     config = _load(arguments)
     if arguments.stream not in config.streams:
         raise SensoriumError(f"no stream {arguments.stream!r}: {', '.join(config.streams)}")
-    if config.streams[arguments.stream].is_remote:
-        raise SensoriumError(f"{arguments.stream}: its sensor runs on another host")
+    if arguments.stream not in config.sensors:
+        where = config.streams[arguments.stream].source
+        raise SensoriumError(f"{arguments.stream}: source = {where!r}: it has no sensor here")
     publish(config, arguments.stream, stop_on_signals())
     return 0
 
@@ -189,8 +203,16 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _bench(arguments: argparse.Namespace) -> int:
     from pipeline import bench_camera, bench_transport
+    from pipeline.log import bench as bench_log
+    from pipeline.record import bench as bench_record
 
-    if arguments.what == "camera":
+    if arguments.what == "log":
+        result = bench_log.bench_log(arguments.runs, _vga_frames(n=60))
+        shown = bench_log.text(result)
+    elif arguments.what == "record":
+        result = bench_record.bench_record(arguments.runs, arguments.seconds)
+        shown = bench_record.text(result)
+    elif arguments.what == "camera":
         result = bench_camera.bench_camera(arguments.frames)
         shown = bench_camera.text(result)
     else:
@@ -200,6 +222,25 @@ def _bench(arguments: argparse.Namespace) -> int:
         return _print_json(result)
     sys.stdout.write(shown + "\n")
     return 0
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    from pipeline.record.command import record
+
+    return record(arguments)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from pipeline.replay.command import replay
+
+    return replay(arguments)
+
+
+def _vga_frames(n: int) -> list[Frame]:
+    from sensors.simulator import Home, frames
+
+    made = frames(Home(seed=1), stream="camera/a", rate_hz=30, start_ns=0, size_px=(640, 480))
+    return list(islice(made, n))
 
 
 def _control(arguments: argparse.Namespace) -> int:
@@ -219,6 +260,41 @@ def _control(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _info(arguments: argparse.Namespace) -> int:
+    from pipeline.log.command import info
+
+    return info(arguments)
+
+
+def _repair(arguments: argparse.Namespace) -> int:
+    from pipeline.log.command import repair
+
+    return repair(arguments)
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from pipeline.exchange.command import bring_in
+
+    return bring_in(arguments)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from pipeline.exchange.command import give_out
+
+    return give_out(arguments)
+
+
+def _label(arguments: argparse.Namespace) -> int:
+    from pipeline.label.command import label
+
+    def truth_of(config: Config) -> Truth:
+        from deploy.simulated_home import truth
+
+        return truth(config)
+
+    return label(arguments, truth_of)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": _demo,
     "run": _run,
@@ -229,10 +305,18 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "evaluate": _evaluate,
     "train": _train,
     "bench": _bench,
+    "info": _info,
+    "repair": _repair,
     "status": _control,
     "stop": _control,
     "mute": _control,
     "unmute": _control,
+    "trigger": _control,
+    "record": _record,
+    "replay": _replay,
+    "import": _import,
+    "export": _export,
+    "label": _label,
 }
 
 

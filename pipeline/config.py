@@ -21,6 +21,9 @@ Bound: TypeAlias = Annotated[int, Meta(ge=1, le=4096)]
 NAME = "^[A-Za-z0-9_-]{1,64}$"
 Name: TypeAlias = Annotated[str, Meta(pattern=NAME)]
 Policy: TypeAlias = Literal["latest", "queue"]
+Form: TypeAlias = Literal["none", "tokens", "jpeg", "lossless"]  # what is recorded of a stream
+Compression: TypeAlias = Literal["none", "lz4", "zstd"]
+Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Kind: TypeAlias = Literal["camera", "microphone", "text", "readings"]
 
 # The modality under which a bundle knows each kind of stream.
@@ -52,11 +55,17 @@ class Stream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     server_key: str = ""
     insecure: bool = False
     remote: Remote | None = None
+    record: Form = "none"
 
     @property
     def is_remote(self) -> bool:
         """Whether its sensor runs on another host, whose relay is at `endpoint`."""
         return self.source == "remote"
+
+    @property
+    def is_external(self) -> bool:
+        """Whether a process of this host publishes it that no run starts, as a replay."""
+        return self.source == "external"
 
 
 class Camera(Stream, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,6 +122,35 @@ class Out(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     endpoint: str = ""
 
 
+class Recording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table [record]. `{time}` in `file` stands for the time at which the run was started."""
+
+    file: str = ""
+    compression: Compression = "none"
+    segment_s: Positive | None = None
+    segment_mb: Positive | None = None
+    budget_mb: Positive | None = None
+
+
+class Incidents(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table [incident]; pipeline.record.trigger says what each trigger means."""
+
+    directory: str = ""
+    before_s: Positive = 10
+    after_s: Positive = 5
+    memory_mb: Positive = 256
+    label: str | list[str] = []
+    score: Share = 0.5
+    disagreement: Share | None = None
+    missed_deadline: bool = False
+    lost_sensor: bool = False
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels that trigger."""
+        return [self.label] if isinstance(self.label, str) else self.label
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole configuration. `streams` is the stream table."""
 
@@ -125,6 +163,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     simulator: Simulator = Simulator()
     fusion: Fusion = Fusion()
     out: Out = Out()
+    record: Recording = Recording()
+    incident: Incidents = Incidents()
 
     @property
     def streams(self) -> dict[str, Stream]:
@@ -149,7 +189,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def sensors(self) -> dict[str, Stream]:
-        """The streams whose sensors run on this host."""
+        """The streams whose sensors a run starts."""
+        return {s: line for s, line in self.local_streams.items() if not line.is_external}
+
+    @property
+    def local_streams(self) -> dict[str, Stream]:
+        """The streams that are published on this host."""
         return {stream: line for stream, line in self.streams.items() if not line.is_remote}
 
     @property
@@ -173,6 +218,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def control_endpoint(self) -> str:
         return self._ipc("control")
+
+    @property
+    def recorder_endpoint(self) -> str:
+        """Where the recorder of the run reports its health."""
+        return self._ipc("recorder")
 
     def _ipc(self, name: str) -> str:
         return f"ipc://{self.directory / name}.ipc"

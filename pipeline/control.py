@@ -17,7 +17,7 @@ from pipeline.run_directory import LOCK, is_claimed
 
 TIMEOUT_MS = 2000
 MAX_REQUEST_BYTES = 4096
-Command: TypeAlias = Literal["status", "mute", "unmute", "stop"]
+Command: TypeAlias = Literal["status", "mute", "unmute", "stop", "trigger"]
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

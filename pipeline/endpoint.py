@@ -88,6 +88,7 @@ def _claims(config: Config) -> Iterator[tuple[str, str]]:
             yield f"{stream}.remote (clock)", clock_endpoint(line.remote.endpoint)
     yield "out", config.predictions_endpoint
     yield "control", config.control_endpoint
+    yield "recorder", config.recorder_endpoint
 
 
 def _check_local(endpoint: str, place: str) -> None:

@@ -73,17 +73,26 @@ def _image(frame: Frame, spec: ImageSpec) -> npt.NDArray[np.uint8]:
 
 
 class _AudioFrontEnd:
-    """Computes only the frames of chunks that the last window did not hold."""
+    """Computes only the frames of chunks that the last window did not hold.
+
+    The answer is that of the window alone: frames start with its first sample, whatever came
+    before. Where the last window's frames do not lie so, all are computed anew.
+    """
 
     def __init__(self, spec: AudioSpec) -> None:
-        self._log_mel = LogMel(spec)
+        self._log_mel, self._hop = LogMel(spec), spec.hop_samples
         self._last: Sample | None = None
+        self._n_pushed = 0  # samples since the reset
 
     def __call__(self, window: Window) -> npt.NDArray[np.float32]:
-        known = [index for index, sample in enumerate(window) if sample is self._last]
-        if not known:
+        chunks = [cast(AudioChunk, sample) for sample in window]
+        n_known = next((n for n, x in enumerate(chunks, 1) if x is self._last), 0)
+        before = self._n_pushed - sum(len(chunk.pcm) for chunk in chunks[:n_known])
+        if not n_known or before < 0 or before % self._hop:
             self._log_mel.reset()
-        for chunk in window[known[0] + 1 if known else 0 :]:
-            self._log_mel.push(cast(AudioChunk, chunk).pcm)
-        self._last = window[-1]
+            n_known = self._n_pushed = 0
+        for chunk in chunks[n_known:]:
+            self._log_mel.push(chunk.pcm)
+            self._n_pushed += len(chunk.pcm)
+        self._last = chunks[-1]
         return self._log_mel.features()

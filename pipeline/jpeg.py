@@ -40,7 +40,7 @@ def decode(data: memoryview, size_px: tuple[int, int], order: ColourOrder) -> UI
 
     if size_px[0] * size_px[1] > MAX_PIXELS:
         raise ValueError(f"a picture of {size_px[0]} x {size_px[1]} pixels is too large")
-    if (found_px := _size_px(data)) != size_px:
+    if (found_px := jpeg_size_px(data)) != size_px:
         raise ValueError(f"a JPEG of {found_px} pixels, {size_px} expected")
     # What a picture says of its own orientation would turn it, and change its size.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -57,7 +57,7 @@ def decode(data: memoryview, size_px: tuple[int, int], order: ColourOrder) -> UI
     return picture
 
 
-def _size_px(data: memoryview) -> tuple[int, int]:
+def jpeg_size_px(data: memoryview) -> tuple[int, int]:
     """(height, width) as the first frame segment says. Raises ValueError where there is none."""
     at = 2
     if bytes(data[:2]) != b"\xff\xd8":

@@ -15,7 +15,7 @@ class Ledger:
     def __init__(self, gap_reason: str) -> None:
         self._gap_reason = gap_reason
         self._epoch = 0
-        self._last_seq: int | None = None
+        self._next_seq = 0
         self._unexplained = 0
         self.delivered = 0
         self.dropped: Counter[str] = Counter()
@@ -31,13 +31,13 @@ class Ledger:
         `gap_reason` is for a gap that the policy does not explain.
         """
         if epoch != self._epoch:
-            self._epoch, self._last_seq, self._unexplained = epoch, None, 0
-        if self._last_seq is not None:
-            if seq <= self._last_seq:
-                self.dropped["duplicate"] += 1
-                return False
-            self._gap(seq - self._last_seq - 1, gap_reason or self._gap_reason)
-        self._last_seq = seq
+            self._epoch, self._next_seq, self._unexplained = epoch, seq, 0
+        if seq < self._next_seq:
+            self.dropped["duplicate"] += 1
+            return False
+        if seq > self._next_seq:
+            self._gap(seq - self._next_seq, gap_reason or self._gap_reason)
+        self._next_seq = seq + 1
         self.delivered += 1
         return True
 
@@ -53,9 +53,9 @@ class Ledger:
 
     def close(self, published: int) -> None:
         """Count what the publisher sent after our last sample; `published` is its own count."""
-        if self._last_seq is not None:
-            self._gap(published - 1 - self._last_seq, "at_stop")
-            self._last_seq = max(self._last_seq, published - 1)
+        if self._epoch:
+            self._gap(published - self._next_seq, "at_stop")
+            self._next_seq = max(self._next_seq, published)
 
     def _gap(self, size: int, reason: str) -> None:
         explained = min(size, self._unexplained)

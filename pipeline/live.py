@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from pipeline.frontend import RefusedError
 from pipeline.node import FusionNode
 from pipeline.prediction import Prediction
 from pipeline.publisher import Publisher
-from pipeline.sample import Health, Sample
+from pipeline.sample import Health, Sample, Tokens
 from pipeline.sink import JsonLines, Sink, publish_sink
 from pipeline.subscriber import Subscriber
 
@@ -37,20 +37,20 @@ class Ticks:
 
     def __init__(self, tick_hz: float, now_ns: int) -> None:
         self._period_ns = round(1e9 / tick_hz)
-        self._next_ns = now_ns - now_ns % self._period_ns + self._period_ns
+        self.next_ns = now_ns - now_ns % self._period_ns + self._period_ns
         self.n_skipped = 0
 
     def wait_ms(self, now_ns: int) -> float:
         """How long until the next tick."""
-        return (self._next_ns - now_ns) / 1e6
+        return (self.next_ns - now_ns) / 1e6
 
     def due(self, now_ns: int) -> int | None:
         """The newest tick that is due, if one is."""
-        if now_ns < self._next_ns:
+        if now_ns < self.next_ns:
             return None
         tick_ns = now_ns - now_ns % self._period_ns
-        self.n_skipped += (tick_ns - self._next_ns) // self._period_ns
-        self._next_ns = tick_ns + self._period_ns
+        self.n_skipped += (tick_ns - self.next_ns) // self._period_ns
+        self.next_ns = tick_ns + self._period_ns
         return tick_ns
 
 
@@ -62,9 +62,15 @@ class Live:
     """
 
     def __init__(
-        self, config: Config, node: FusionNode, subscriber: Subscriber, sinks: Sequence[Sink]
+        self,
+        config: Config,
+        node: FusionNode,
+        subscriber: Subscriber,
+        sinks: Sequence[Sink],
+        keep: Callable[[Tokens], None] | None = None,
     ) -> None:
-        self._node, self._subscriber, self._sinks = node, subscriber, sinks
+        """`keep` takes the tokens of the streams that are recorded as such."""
+        self._node, self._subscriber, self._sinks, self._keep = node, subscriber, sinks, keep
         self._clock = config.fusion.clock
         self._silence_ns = int(config.streams[self._clock].max_age_ms * 1e6) if self._clock else 0
         self._clock_ns = time.monotonic_ns()
@@ -121,6 +127,10 @@ class Live:
     def _emit(self, prediction: Prediction, since_ns: int) -> None:
         for stream in self._node.take_overwritten():
             self._subscriber.refuse(stream, "overwritten", "the node was too slow for its ring")
+        # First the tokens: who reads on to a prediction then has all that it was made of.
+        for tokens in self._node.take_tokens():
+            if self._keep:
+                self._keep(tokens)
         for sink in self._sinks:
             sink(prediction)
         self.counters["predictions"] += 1
@@ -164,8 +174,9 @@ def serve(config: Config, stop: Stop) -> None:
     model = CompiledBundle(load_bundle(config.fusion.bundle), config.fusion.backend)
     worker = ThreadPoolExecutor(1) if config.fusion.worker else None
     # Only now: nobody would take what came while the model was loaded.
-    subscriber = Subscriber(table, [table[stream][0] for stream in config.sensors])
-    live = Live(config, FusionNode(config, model, executor=worker), subscriber, sinks)
+    subscriber = Subscriber(table, [table[stream][0] for stream in config.local_streams])
+    node = FusionNode(config, model, executor=worker)
+    live = Live(config, node, subscriber, sinks, publisher.send)
     health = HealthReporter("node", publisher, live.counters)
     health.report("running")
     links = LinkReporter(publisher, subscriber)

@@ -18,9 +18,11 @@ from pipeline.config import (
     Camera,
     Config,
     Fusion,
+    Incidents,
     Microphone,
     Out,
     Readings,
+    Recording,
     Remote,
     Simulator,
     Stream,
@@ -42,7 +44,13 @@ _TABLES: Mapping[str, type[Stream]] = {
     "text": Text,
     "readings": Readings,
 }
-_SECTIONS: Mapping[str, type[Struct]] = {"simulator": Simulator, "fusion": Fusion, "out": Out}
+_SECTIONS: Mapping[str, type[Struct]] = {
+    "simulator": Simulator,
+    "fusion": Fusion,
+    "out": Out,
+    "record": Recording,
+    "incident": Incidents,
+}
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -62,6 +70,21 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     return check(table, str(path))
 
 
+def amend(config: Config, overrides: Sequence[str], place: str) -> Config:
+    """A checked configuration with overrides as those of `load`. Raises ConfigError."""
+    table = _without_none(msgspec.to_builtins(config))
+    for override in overrides:
+        _override(table, override)
+    return check(table, place)
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no word for a key that is not set."""
+    if isinstance(value, dict):
+        return {key: _without_none(x) for key, x in value.items() if x is not None}
+    return value
+
+
 def check(table: dict[str, Any], place: str) -> Config:
     """Turn a parsed table into a Config, or raise ConfigError naming `place` and the key."""
     for kind, struct in _TABLES.items():
@@ -75,6 +98,7 @@ def check(table: dict[str, Any], place: str) -> Config:
         _convert(table.get(section, {}), section_struct, place, section)
     config = _convert(table, Config, place, "")
     _check_streams(config, place)
+    _check_recording(config, place)
     check_endpoints(config, place)
     return config
 
@@ -130,3 +154,20 @@ def _check_streams(config: Config, place: str) -> None:
         if stream not in config.streams:
             near = difflib.get_close_matches(stream, config.streams, n=1, cutoff=0.0)
             raise ConfigError(f"{place}: {key}: no stream `{stream}`; did you mean `{near[0]}`?")
+
+
+def _check_recording(config: Config, place: str) -> None:
+    for stream, line in config.streams.items():
+        if line.record == "jpeg" and not isinstance(line, Camera):
+            key = f"{stream.replace('/', '.')}.record"
+            raise ConfigError(f"{place}: {key}: jpeg is for cameras; take lossless")
+    files, incident = config.record, config.incident
+    if files.budget_mb and (not files.segment_mb or files.budget_mb < 2 * files.segment_mb):
+        raise ConfigError(
+            f"{place}: record.budget_mb: whole segments are deleted; set record.segment_mb to half"
+            " of it or less"
+        )
+    if incident != Incidents() and not incident.directory:
+        raise ConfigError(f"{place}: incident.directory: is missing; set it to a folder")
+    if incident.missed_deadline and not config.fusion.deadline_ms:
+        raise ConfigError(f"{place}: incident.missed_deadline: needs fusion.deadline_ms")

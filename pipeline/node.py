@@ -10,62 +10,18 @@ import itertools
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from engines.bundle import AudioSpec, EncoderSpec, Manifest
 from engines.compiled import CompiledBundle
 from engines.slots import Slots
-from pipeline.aligner import Aligner, Window
-from pipeline.config import MODALITY, Config, Microphone, kind_of
-from pipeline.error import ConfigError, OverwrittenError
-from pipeline.frontend import FrontEnd, check_sample, front_end, window_rule
+from pipeline.aligner import Aligner, Window, Windows
+from pipeline.config import MODALITY, Config, kind_of
+from pipeline.encoding import Inline, Input, Token
+from pipeline.error import OverwrittenError
+from pipeline.frontend import check_sample, front_end
+from pipeline.inputs import choose_inputs, window_rules
 from pipeline.prediction import SITUATION, Prediction
-from pipeline.sample import Sample
-
-
-class Inline(Executor):
-    """Runs each call at once, in the calling thread."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except OverwrittenError as error:
-            future.set_exception(error)
-        return future
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """An encoded window, and when each step towards it was done."""
-
-    tokens: npt.NDArray[np.float32]
-    started_ns: int
-    prepared_ns: int
-    encoded_ns: int
-
-
-@dataclass(slots=True)
-class _Input:
-    """One stream that the node fuses: how it is encoded, and its tokens by sequence number."""
-
-    modality: str
-    spec: EncoderSpec
-    front_end: FrontEnd
-    eager: bool
-    tokens: dict[int, Future[_Token]] = field(default_factory=dict)
-    accepted_ns: dict[int, int] = field(default_factory=dict)
-
-    def forget(self, before_seq: int) -> None:
-        """Drop what no later prediction can use; an encoding that has not begun never does."""
-        while self.accepted_ns and (seq := next(iter(self.accepted_ns))) < before_seq:
-            del self.accepted_ns[seq]
-        while self.tokens and (seq := next(iter(self.tokens))) < before_seq:
-            self.tokens.pop(seq).cancel()
+from pipeline.sample import Sample, Tokens, tokens_stream
 
 
 class FusionNode:
@@ -82,7 +38,9 @@ class FusionNode:
         *,
         stopwatch: Callable[[], int] = time.monotonic_ns,
         executor: Executor | None = None,
+        windows: Windows | None = None,
     ) -> None:
+        """`windows` cuts them in place of an Aligner. Raises ConfigError, EngineError."""
         self._model, self._stopwatch = model, stopwatch
         self._executor = executor or Inline()
         self._backend = {"requested": config.fusion.backend, "active": model.fusion.backend}
@@ -90,14 +48,15 @@ class FusionNode:
         chosen = choose_inputs(config, model.manifest)
         self._slots = Slots(model.manifest, chosen)
         self._inputs = {
-            stream: _input(config, stream, model.manifest.specs[modality])
-            for modality, streams in chosen.items()
+            stream: _input(config, stream, model)
+            for streams in chosen.values()
             for stream in streams
         }
-        rules = {s: window_rule(i.spec, config.streams[s]) for s, i in self._inputs.items()}
-        self._aligner = Aligner(rules)
+        self._windows = windows or Aligner(window_rules(config, model.manifest))
         self._n_predictions = 0
         self._overwritten: list[str] = []
+        self._kept = {s: -1 for s in self._inputs if config.streams[s].record == "tokens"}
+        self._tokens: list[Tokens] = []
 
     @property
     def streams(self) -> list[str]:
@@ -110,13 +69,11 @@ class FusionNode:
         if source is None:
             return  # a stream that is published but not fused
         check_sample(sample, source.spec)
-        if self._aligner.add(sample):
-            source.tokens.clear()
-            source.accepted_ns.clear()
-        source.accepted_ns[sample.seq] = now_ns
-        source.forget(self._aligner.oldest_seq(sample.stream))
+        self._windows.add(sample)
+        source.take(sample, now_ns)
+        source.forget(self._windows.oldest(sample.stream))
         if source.eager:
-            window = self._aligner.window(sample.stream, sample.t_publish_ns)
+            window = self._windows.window(sample.stream, sample.t_publish_ns)
             if window is not None:
                 self._encode(source, window)
 
@@ -154,45 +111,69 @@ class FusionNode:
             **fields,
         )
         for stream, window in alive.items():
-            self._inputs[stream].forget(window[-1].seq)
+            self._inputs[stream].forget(window[-1])
+            self._keep(stream, window[-1], tokens[stream])
         return prediction
+
+    def take_tokens(self) -> list[Tokens]:
+        """The tokens that were used first since the last call, of streams recorded as tokens."""
+        taken, self._tokens = self._tokens, []
+        return taken
 
     def take_overwritten(self) -> list[str]:
         """The streams of frames that were overwritten before they were encoded; each once."""
         taken, self._overwritten = self._overwritten, []
         return taken
 
-    def _newest(self, stream: str, now_ns: int) -> tuple[Window, _Token] | None:
+    def _keep(self, stream: str, newest: Sample, token: Token) -> None:
+        if self._kept.get(stream, newest.t_publish_ns) == newest.t_publish_ns:
+            return
+        self._kept[stream] = newest.t_publish_ns
+        self._tokens.append(
+            Tokens(
+                stream=tokens_stream(stream),
+                seq=newest.seq,
+                t_capture_ns=newest.t_capture_ns,
+                t_publish_ns=newest.t_publish_ns,
+                of=stream,
+                values=token.tokens[0],
+            )
+        )
+
+    def _newest(self, stream: str, now_ns: int) -> tuple[Window, Token] | None:
         """The newest window that could be encoded, and its token."""
-        while (window := self._aligner.window(stream, now_ns)) is not None:
+        while (window := self._windows.window(stream, now_ns)) is not None:
             try:
                 return window, self._encode(self._inputs[stream], window).result()
             except OverwrittenError:
-                self._aligner.discard(window[-1])
+                self._windows.discard(window[-1])
                 self._overwritten.append(stream)
         return None
 
-    def _encode(self, source: _Input, window: Window) -> Future[_Token]:
+    def _encode(self, source: Input, window: Window) -> Future[Token]:
         """The token of a window, encoded once."""
-        seq = window[-1].seq
-        if seq not in source.tokens:
+        taken = source.take(window[-1], window[-1].t_publish_ns)
+        if taken.token is None:
             run = self._executor.submit if source.eager else Inline().submit
-            source.tokens[seq] = run(self._run_encoder, source, window)
-        return source.tokens[seq]
+            taken.token = run(self._run_encoder, source, window)
+        return taken.token
 
-    def _run_encoder(self, source: _Input, window: Window) -> _Token:
+    def _run_encoder(self, source: Input, window: Window) -> Token:
         started_ns = self._stopwatch()
+        newest = window[-1]
+        if isinstance(newest, Tokens):  # it was encoded when it was recorded
+            return Token(newest.values[None], started_ns, started_ns, started_ns)
         prepared = source.front_end(window)
         prepared_ns = self._stopwatch()
         tokens = self._model.encode(source.modality, prepared)
-        return _Token(tokens, started_ns, prepared_ns, self._stopwatch())
+        return Token(tokens, started_ns, prepared_ns, self._stopwatch())
 
     def _stages(
-        self, stream: str, window: Window, token: _Token, after: tuple[int, int, int]
+        self, stream: str, window: Window, token: Token, after: tuple[int, int, int]
     ) -> tuple[int, ...]:
         """The durations of prediction.STAGES, from the capture of the newest sample to emit."""
         newest = window[-1]
-        accepted_ns = self._inputs[stream].accepted_ns[newest.seq]
+        accepted_ns = self._inputs[stream].take(newest, newest.t_publish_ns).accepted_ns
         marks = (
             newest.t_end_ns,
             newest.t_publish_ns,
@@ -205,39 +186,9 @@ class FusionNode:
         return tuple(end - start for start, end in itertools.pairwise(marks))
 
 
-def _input(config: Config, stream: str, spec: EncoderSpec) -> _Input:
+def _input(config: Config, stream: str, model: CompiledBundle) -> Input:
+    modality = MODALITY[kind_of(stream)]
+    spec = model.manifest.specs[modality]
     # The clock's tick follows its sample at once, so it is encoded there, on the same thread.
     eager = config.streams[stream].policy == "queue"
-    return _Input(MODALITY[kind_of(stream)], spec, front_end(spec), eager)
-
-
-def choose_inputs(config: Config, manifest: Manifest) -> dict[str, list[str]]:
-    """{modality: streams} to fuse: those configured, else all up to the bundle's maximum.
-
-    Raises ConfigError where the bundle cannot take them.
-    """
-    chosen: dict[str, list[str]] = {}
-    for modality in config.fusion.inputs:
-        if modality not in manifest.specs:
-            raise ConfigError(f"fusion.inputs.{modality}: bundle {manifest.name} has no {modality}")
-    for modality, spec in manifest.specs.items():
-        of_kind = [s for s in config.streams if MODALITY[kind_of(s)] == modality]
-        streams = config.fusion.inputs.get(modality, of_kind[: spec.max_streams])
-        if len(streams) > spec.max_streams:
-            raise ConfigError(
-                f"fusion.inputs.{modality}: {len(streams)} streams;"
-                f" bundle {manifest.name} takes {spec.max_streams}"
-            )
-        for stream in streams:
-            _check_rate(config, stream, spec)
-        chosen[modality] = streams
-    return chosen
-
-
-def _check_rate(config: Config, stream: str, spec: EncoderSpec) -> None:
-    line = config.streams[stream]
-    if not isinstance(line, Microphone) or not isinstance(spec, AudioSpec):
-        return
-    if line.sample_rate_hz != spec.rate_hz:
-        key = f"{stream.replace('/', '.')}.sample_rate_hz"
-        raise ConfigError(f"{key}: {line.sample_rate_hz}; the bundle takes {spec.rate_hz}")
+    return Input(modality, spec, front_end(spec), eager)

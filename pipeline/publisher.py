@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -13,15 +14,16 @@ import zmq
 
 from pipeline import wire
 from pipeline.error import BusError
-from pipeline.ring import ArenaServer, RingWriter
+from pipeline.ring import ArenaServer, RingWriter, Slot
 from pipeline.run_directory import claim, private_directory
-from pipeline.sample import Frame, Sample, UInt8Array
+from pipeline.sample import OWN, Frame, Memory, Sample, UInt8Array
 
 # A sender learns of what was read only now and then: with a bound of a few messages ZeroMQ would
 # drop some that there was room for.
 BOUND = 64
 INLINE_BYTES = 16 * 1024  # larger pictures lie in shared memory, where the endpoint is local
-RING_SLOTS = 8  # at 30 Hz a reader has 0.2 s for a frame
+COPY_BYTES = 64 * 1024  # below, ZeroMQ copies a message faster than it keeps track of it
+RING_SLOTS = 12  # at 30 Hz a reader has 0.2 s for a frame, with four that a camera still holds
 LINGER_MS = 500  # for the last health message of a process
 
 
@@ -38,11 +40,15 @@ class Publisher:
         self._epoch = time.monotonic_ns()
         self._slots = slots
         self._arenas: ArenaServer | None = None
+        self._ring: RingWriter | None = None
+        self._making = threading.Lock()
         self._lock = _claim(endpoint)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.setsockopt(zmq.LINGER, LINGER_MS)
         self._socket.setsockopt(zmq.SNDHWM, bound)
+        # Without pyzmq's layer for draft features, which costs 10 us where all is cold.
+        self._send = super(zmq.Socket, self._socket).send
         try:
             self._socket.bind(endpoint)
         except zmq.ZMQError as error:
@@ -52,34 +58,43 @@ class Publisher:
     def send(self, sample: Sample) -> None:
         """Stamp a sample and send it to whoever is subscribed, never waiting."""
         seq = self.counts.get(sample.stream, 0)
-        stamp = (self._epoch, seq, sample.t_capture_ns, time.monotonic_ns())
-        header, payload = wire.parts(sample, stamp)
-        if isinstance(sample, Frame) and len(payload) >= INLINE_BYTES and self._lock is not None:
-            ring = self._ring(len(payload))
-            place = ring.commit(sample.pixels) or ring.write(memoryview(payload))
-            self._socket.send(wire.join(sample.stream, header, place))
-        else:
-            self._socket.send(wire.join(sample.stream, header, payload), copy=False)
+        stamp = (self._epoch, seq, time.monotonic_ns())
+        slot = self._slot(sample) if isinstance(sample, Frame) else None
+        message = wire.encode(sample, stamp, slot)
+        self._send(message, copy=len(message) < COPY_BYTES)
         self.counts[sample.stream] = seq + 1
 
-    def loan(self, shape: tuple[int, int, int]) -> UInt8Array:
-        """An array to make a picture in: where it can be, one that `send` need not copy.
+    def loan(self, shape: tuple[int, int, int]) -> tuple[UInt8Array, Memory]:
+        """Pixels to make a picture in, and their memory: if it can be, one that is not copied.
 
-        It is good for as long as `slots` more have not been lent.
+        Both go into the Frame. The loan is good until `slots` more pictures were made.
         """
-        if self._lock is None or math.prod(shape) < INLINE_BYTES:
-            return np.empty(shape, np.uint8)
-        return self._ring(math.prod(shape)).claim(shape)
+        size_bytes = math.prod(shape)
+        if self._lock is None or size_bytes < INLINE_BYTES:
+            return np.empty(shape, np.uint8), OWN
+        slot = self._ring_for(size_bytes).claim(size_bytes)
+        return slot.array(shape), slot
 
-    def _ring(self, size_bytes: int) -> RingWriter:
+    def _slot(self, frame: Frame) -> Slot | None:
+        """Where the pixels lie in the ring: lent before, or copied there now."""
+        size_bytes = frame.pixels.nbytes
+        if self._lock is None or size_bytes < INLINE_BYTES:
+            return None
+        slot = frame.memory
+        if isinstance(slot, Slot) and slot.commit():
+            return slot
+        return self._ring_for(size_bytes).write(frame.pixels)
+
+    def _ring_for(self, size_bytes: int) -> RingWriter:
         """The ring, made with the first large payload and anew for a larger one."""
-        if self._arenas is None:
-            self._arenas = ArenaServer(self.endpoint)
-        ring = self._arenas.ring
-        if ring is None or ring.payload_bytes < size_bytes:
-            self._arenas.replace(RingWriter(size_bytes, self._slots))
-        assert self._arenas.ring is not None
-        return self._arenas.ring
+        ring = self._ring
+        if ring is not None and ring.payload_bytes >= size_bytes:
+            return ring
+        with self._making:  # a camera's thread borrows while ours sends
+            if self._ring is None or self._ring.payload_bytes < size_bytes:
+                self._arenas = self._arenas or ArenaServer(self.endpoint)
+                self._ring = self._arenas.replace(RingWriter(size_bytes, self._slots))
+            return self._ring
 
     def wait_for_subscriber(self, stream: str, timeout_s: float) -> bool:
         """Wait until somebody has subscribed to a stream."""

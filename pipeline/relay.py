@@ -24,7 +24,7 @@ from pipeline.endpoint import clock_endpoint
 from pipeline.error import BusError, WireError
 from pipeline.publisher import Publisher
 from pipeline.remote import relay_name
-from pipeline.sample import Frame, Health
+from pipeline.sample import Frame, Health, Sample
 from pipeline.subscriber import Subscriber
 from pipeline.tcp import Gate, Listener, Options
 
@@ -128,15 +128,15 @@ class Relay:
 
     def step(self, timeout_ms: float) -> None:
         """Wait for something to come and pass it on."""
-        for message in self._bus.messages(timeout_ms):
+        for sample in self._bus.receive(timeout_ms):
             if self._outlet.is_read:
-                self._pass_on(message)
+                self._pass_on(sample)
             else:
                 self._ledger.refuse("unread")
         health = self._bus.health.get(self._stream)
         if health is not None and health is not self._heard:
             self._heard = health
-            self._outlet.send(wire.encode(health))
+            self._outlet.send(wire.encode(health, wire.stamp_of(health)))
 
     def report(self, state: str = "") -> None:
         """Report the health of this relay, here and to its readers."""
@@ -146,19 +146,19 @@ class Relay:
     def send(self, sample: Health) -> None:
         """Send the health of this relay both ways."""
         self._local.send(sample)
-        self._outlet.send(wire.encode(sample))
+        self._outlet.send(wire.encode(sample, wire.stamp_of(sample)))
 
     @property
     def _is_stopped(self) -> bool:
         return self._heard is not None and self._heard.state == "stopped"
 
-    def _pass_on(self, message: wire.Message) -> None:
-        sample = message.sample
+    def _pass_on(self, sample: Sample) -> None:
+        stamp = wire.stamp_of(sample, self._bus.epoch(self._stream))
         try:
             if self._quality and isinstance(sample, Frame):
-                data = wire.encode_jpeg(sample, message.epoch, self._quality)
+                data = wire.encode_jpeg(sample, stamp, self._quality)
             else:
-                data = wire.encode(sample, message.epoch)
+                data = wire.encode(sample, stamp)
         except WireError as error:
             self._bus.refuse(self._stream, "malformed", str(error))
             return

@@ -9,25 +9,22 @@ been too slow sees it in the slot's generation.
 from __future__ import annotations
 
 import fcntl
-import math
+import itertools
 import mmap
 import os
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.error import BusError, OverwrittenError
+from pipeline.sample import Memory, UInt8Array
 
 PAGE_BYTES = 4096
+WORD_BYTES = 8
 RING_NAME = "sensorium-ring"  # as /proc shows it
 MAGIC = 0x31474E4952534E53  # "SNSRING1"
 # Page 0, as 64-bit words: magic, id of this arena, number of slots, bytes of a slot's payload.
@@ -39,79 +36,93 @@ ATTACH_S = 0.1
 RETRY_S = 1.0
 F_SEAL_FUTURE_WRITE = 0x10  # linux/fcntl.h; Python has no name for it
 
-Words: TypeAlias = npt.NDArray[np.uint64]
+
+class Arena:
+    """The mapped memory of a ring: page 0, then for each slot a page and its payload.
+
+    The first word of a slot's page is its generation: odd while it is written. Words are aligned
+    and of the machine's width, so that each store is whole.
+    """
+
+    __slots__ = ("bytes", "id", "stride_bytes", "words")
+
+    def __init__(self, memory: mmap.mmap, arena_id: int, payload_bytes: int) -> None:
+        self.bytes, self.id = memoryview(memory), arena_id
+        self.words = self.bytes.cast("Q")
+        self.stride_bytes = PAGE_BYTES + payload_bytes
+
+    def word_at(self, index: int) -> int:
+        """Where in `words` the generation of a slot is."""
+        return (PAGE_BYTES + index * self.stride_bytes) // WORD_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a payload lies: which arena, which slot, and the generation that makes it valid."""
+class Slot(Memory):
+    """A payload in a ring: where it lies, and the generation that makes it valid."""
 
-    arena: int
-    slot: int
-    generation: int
-    size_bytes: int
+    __slots__ = ("_arena", "_at", "generation", "index", "size_bytes")
+
+    def __init__(self, arena: Arena, index: int, generation: int, size_bytes: int) -> None:
+        self._arena, self._at = arena, arena.word_at(index)
+        self.index, self.generation, self.size_bytes = index, generation, size_bytes
+
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        """Arena, slot, generation and bytes, as a message says them."""
+        return self._arena.id, self.index, self.generation, self.size_bytes
+
+    def array(self, shape: tuple[int, ...]) -> UInt8Array:
+        """The payload where it lies; a reader's is read-only."""
+        return np.ndarray(shape, np.uint8, self._arena.bytes, self._at * WORD_BYTES + PAGE_BYTES)
+
+    def commit(self) -> bool:
+        """Make the slot whole; False if it is not our turn to write in it."""
+        if self._arena.words[self._at] != self.generation - 1:
+            return False
+        self._arena.words[self._at] = self.generation
+        return True
+
+    def intact(self) -> bool:
+        """Whether the slot still holds this payload: ask again after use."""
+        return self._arena.words[self._at] == self.generation
 
 
 class RingWriter:
     """The publisher's side; it never waits for a reader.
 
-    `write` copies a payload into the next slot. Or `claim` lends the next slot, to be filled in
-    place, and `commit` makes it whole; one that is never committed is skipped.
+    `claim` lends the next slot, to be filled in place; it is whole once it is committed, and is
+    skipped if it never is. `write` does all of it with a copy.
     """
 
     def __init__(self, payload_bytes: int, n_slots: int) -> None:
-        stride = _stride(payload_bytes)
-        size = PAGE_BYTES + n_slots * stride
+        self.payload_bytes = -(-payload_bytes // PAGE_BYTES) * PAGE_BYTES
+        size = PAGE_BYTES + n_slots * (PAGE_BYTES + self.payload_bytes)
         if size > MAX_ARENA_BYTES:
             raise BusError(f"{n_slots} pictures of {payload_bytes} bytes: lower the stream's bound")
-        self.payload_bytes, self._n_slots = stride - PAGE_BYTES, n_slots
-        self._id, self._n_claimed = secrets.randbits(63), 0
-        self._claims: dict[int, tuple[int, int]] = {}
+        self._n_slots = n_slots
+        self._claims = itertools.count()  # threads may claim at the same time
         self._fd = os.memfd_create(RING_NAME, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self._fd, size)
-        self._memory = mmap.mmap(self._fd, size, mmap.MAP_SHARED | mmap.MAP_POPULATE)
+        memory = mmap.mmap(self._fd, size, mmap.MAP_SHARED | mmap.MAP_POPULATE)
         # The size never changes, and nobody but this mapping can write.
         seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | F_SEAL_FUTURE_WRITE
         fcntl.fcntl(self._fd, fcntl.F_ADD_SEALS, seals)
-        self._generations = _generations(self._memory, n_slots, stride)
-        head = np.frombuffer(self._memory, np.uint64, N_HEAD_WORDS)
-        head[:] = (MAGIC, self._id, n_slots, self.payload_bytes)
+        self._arena = Arena(memory, secrets.randbits(63), self.payload_bytes)
+        for at, word in enumerate((MAGIC, self._arena.id, n_slots, self.payload_bytes)):
+            self._arena.words[at] = word
 
-    def write(self, payload: memoryview) -> Place:
+    def claim(self, size_bytes: int) -> Slot:
+        """The next slot, invalid from now on."""
+        n_before = next(self._claims)
+        index, generation = n_before % self._n_slots, 2 * n_before + 2
+        self._arena.words[self._arena.word_at(index)] = generation - 1
+        return Slot(self._arena, index, generation, size_bytes)
+
+    def write(self, payload: UInt8Array) -> Slot:
         """Copy a payload into the next slot."""
-        slot, generation = self._next()
-        start = _payload_at(slot, self.payload_bytes + PAGE_BYTES)
-        self._memory[start : start + len(payload)] = payload
-        return self._finish(slot, generation, len(payload))
-
-    def claim(self, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-        """The next slot as a uint8 array, to be filled by whoever makes the payload."""
-        slot, generation = self._next()
-        start = _payload_at(slot, self.payload_bytes + PAGE_BYTES)
-        array = np.frombuffer(self._memory, np.uint8, math.prod(shape), start).reshape(shape)
-        self._claims[slot] = (generation, array.ctypes.data)
-        return array
-
-    def commit(self, array: npt.NDArray[np.uint8]) -> Place | None:
-        """Make a claimed slot whole; None if the array is not that slot."""
-        address = array.__array_interface__["data"][0]
-        for slot, (generation, claimed) in self._claims.items():
-            if claimed == address:
-                del self._claims[slot]
-                return self._finish(slot, generation, array.nbytes)
-        return None
-
-    def _next(self) -> tuple[int, int]:
-        """The next slot, invalid from now on, and the generation that it will have when whole."""
-        slot, generation = self._n_claimed % self._n_slots, 2 * self._n_claimed + 2
-        self._n_claimed += 1
-        self._claims.pop(slot, None)
-        self._generations[slot] = generation - 1
-        return slot, generation
-
-    def _finish(self, slot: int, generation: int, size_bytes: int) -> Place:
-        self._generations[slot] = generation
-        return Place(self._id, slot, generation, size_bytes)
+        slot = self.claim(payload.nbytes)
+        slot.array(payload.shape)[...] = payload
+        slot.commit()
+        return slot
 
     def share(self, connection: socket.socket) -> None:
         """Hand the arena to a reader."""
@@ -129,26 +140,22 @@ class RingReader:
         size = os.fstat(fd).st_size
         if not PAGE_BYTES <= size <= MAX_ARENA_BYTES:
             raise OverwrittenError(f"a shared memory of {size} bytes")
-        self._memory = mmap.mmap(fd, size, mmap.MAP_SHARED | mmap.MAP_POPULATE, mmap.PROT_READ)
-        head = [int(word) for word in np.frombuffer(self._memory, np.uint64, N_HEAD_WORDS)]
-        magic, self.arena, self._n_slots, self._payload_bytes = head
-        self._stride = self._payload_bytes + PAGE_BYTES
-        if magic != MAGIC or PAGE_BYTES + self._n_slots * self._stride != size:
+        memory = mmap.mmap(fd, size, mmap.MAP_SHARED | mmap.MAP_POPULATE, mmap.PROT_READ)
+        head = memoryview(memory).cast("Q")[:N_HEAD_WORDS]
+        magic, self.arena_id, self._n_slots, self._payload_bytes = head
+        stride_bytes = PAGE_BYTES + self._payload_bytes
+        if magic != MAGIC or PAGE_BYTES + self._n_slots * stride_bytes != size:
             raise OverwrittenError("a shared memory that is no ring")
-        self._generations = _generations(self._memory, self._n_slots, self._stride)
+        self._arena = Arena(memory, self.arena_id, self._payload_bytes)
 
-    def view(self, place: Place) -> memoryview:
+    def slot(self, index: int, generation: int, size_bytes: int) -> Slot:
         """The payload, read-only, where it lies. Raises OverwrittenError."""
-        if place.slot >= self._n_slots or place.size_bytes > self._payload_bytes:
+        if index >= self._n_slots or size_bytes > self._payload_bytes:
             raise OverwrittenError("a place outside the ring")
-        if not self.holds(place):
+        slot = Slot(self._arena, index, generation, size_bytes)
+        if not slot.intact():
             raise OverwrittenError("the slot was used again")
-        start = _payload_at(place.slot, self._stride)
-        return memoryview(self._memory)[start : start + place.size_bytes]
-
-    def holds(self, place: Place) -> bool:
-        """Whether the slot still holds this payload: ask again after use."""
-        return int(self._generations[place.slot]) == place.generation
+        return slot
 
 
 class MappedRing:
@@ -162,13 +169,13 @@ class MappedRing:
         self._ring: RingReader | None = None
         self._retry_s = 0.0
 
-    def fetch(self, place: Place) -> tuple[memoryview, Callable[[], bool]]:
-        """The payload, and what tells after use that it was whole. Raises OverwrittenError."""
-        if self._ring is None or self._ring.arena != place.arena:
+    def fetch(self, arena_id: int, index: int, generation: int, size_bytes: int) -> Slot:
+        """The payload where it lies. Raises OverwrittenError."""
+        if self._ring is None or self._ring.arena_id != arena_id:
             self._ring = self._attach()
-        if self._ring.arena != place.arena:
+        if self._ring.arena_id != arena_id:
             raise OverwrittenError("the publisher has started anew")
-        return self._ring.view(place), partial(self._ring.holds, place)
+        return self._ring.slot(index, generation, size_bytes)
 
     def _attach(self) -> RingReader:
         if time.monotonic() < self._retry_s:
@@ -214,12 +221,13 @@ class ArenaServer(threading.Thread):
         except OSError:
             return  # the reader went away
 
-    def replace(self, ring: RingWriter) -> None:
-        """Serve another ring from now on."""
+    def replace(self, ring: RingWriter) -> RingWriter:
+        """Serve this ring from now on."""
         with self._in_use:
             old, self.ring = self.ring, ring
             if old is not None:
                 old.close()
+        return ring
 
     def close(self) -> None:
         """Stop serving and remove the socket."""
@@ -252,18 +260,3 @@ def attach(endpoint: str) -> RingReader:
 def arena_socket(endpoint: str) -> Path:
     """The unix socket beside an ipc endpoint; no longer than the endpoint's own path."""
     return Path(endpoint.removeprefix("ipc://")).with_suffix(".mem")
-
-
-def _stride(payload_bytes: int) -> int:
-    """A page for the generation, then the payload in whole pages."""
-    return PAGE_BYTES + -(-payload_bytes // PAGE_BYTES) * PAGE_BYTES
-
-
-def _payload_at(slot: int, stride: int) -> int:
-    return PAGE_BYTES + slot * stride + PAGE_BYTES
-
-
-def _generations(memory: mmap.mmap, n_slots: int, stride: int) -> Words:
-    """The generation words: aligned and of the machine's width, so that each store is whole."""
-    words: Words = np.ndarray((n_slots,), np.uint64, memory, PAGE_BYTES, (stride,))
-    return words

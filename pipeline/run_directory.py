@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +28,9 @@ class RunDirectory:
         self._path = config.directory
         self._is_ours = self._make() or self._path.parent == runtime_root()
         self._names = file_names(config)
+        # Of publishers that no run starts: they may be there before it, and stay after it.
+        external = [config.endpoint(s) for s, x in config.streams.items() if x.is_external]
+        self._guests = _names_here(config, external)
         self._refuse_strangers()
         self._lock = self._take()
         self._names |= self._names_of_last_run()
@@ -41,7 +45,7 @@ class RunDirectory:
 
     def _refuse_strangers(self) -> None:
         found = set(os.listdir(self._path))
-        if LOCK not in found and (strangers := found - self._names):
+        if LOCK not in found and (strangers := found - self._names - self._guests):
             raise ConfigError(
                 f"run_dir {self._path}: holds {min(strangers)}, which is of no run;"
                 " set one that is empty or does not exist"
@@ -80,14 +84,18 @@ class RunDirectory:
 
 def file_names(config: Config) -> set[str]:
     """The names of all files that a run makes in its directory, but for its lock."""
-    endpoints = [config.predictions_endpoint, config.control_endpoint]
-    for stream, line in config.sensors.items():
-        endpoints.append(config.endpoint(stream))
+    endpoints = [config.predictions_endpoint, config.control_endpoint, config.recorder_endpoint]
+    endpoints += [config.endpoint(stream) for stream in config.sensors]
+    for stream, line in config.local_streams.items():
         if line.remote is not None:
             endpoints.append(config.relay_endpoint(stream))
+    return {CONFIG} | _names_here(config, endpoints)
+
+
+def _names_here(config: Config, endpoints: Sequence[str]) -> set[str]:
     paths = [Path(e.removeprefix("ipc://")) for e in endpoints if e.startswith("ipc://")]
     here = [path for path in paths if path.parent == config.directory]
-    return {CONFIG} | {path.with_suffix(suffix).name for path in here for suffix in SUFFIXES}
+    return {path.with_suffix(suffix).name for path in here for suffix in SUFFIXES}
 
 
 def private_directory(path: Path) -> bool:

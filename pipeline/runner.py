@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 from pipeline.child import Stop
 from pipeline.config import Config
+from pipeline.record import plan
+from pipeline.record.outcome import outcome
 from pipeline.sample import Health
 from pipeline.summary import Summary
 from pipeline.supervisor import Supervisor
@@ -43,7 +45,18 @@ def run(
             if prediction.t_emit_ns <= last_ns:
                 summary.add(prediction)
     node = supervisor.health.get("node")
-    return summary.result(list(config.streams), node.counters if node else {})
+    result = summary.result(list(config.streams), node.counters if node else {})
+    return result | _recording(config, supervisor)
+
+
+def _recording(config: Config, supervisor: Supervisor) -> dict[str, Any]:
+    if not plan.is_wanted(config):
+        return {}
+    counters, error = {}, "it was not running at the end"
+    if health := supervisor.health.get(plan.RECORDER):
+        counters, error = health.counters, health.last_error
+    found = outcome(config, supervisor.clocks, counters, error)
+    return {"recording": found | {"restarts": supervisor.recorder_restarts}}
 
 
 def _over(summary: Summary, seconds: float | None) -> bool:

@@ -5,19 +5,21 @@ Times are integer nanoseconds of this host's monotonic clock. Arrays are read-on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 Int16Array: TypeAlias = npt.NDArray[np.int16]
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 Scalar = TypeVar("Scalar", bound=np.generic)
 MAX_TEXT_BYTES = 64 * 2**10  # of a text event: no source reads, and no reader accepts, more
+BoundedText: TypeAlias = Annotated[str, Meta(max_length=MAX_TEXT_BYTES)]
+Count: TypeAlias = Annotated[int, Meta(ge=1)]
 ColourOrder: TypeAlias = Literal["rgb", "bgr"]
 
 
@@ -26,17 +28,32 @@ def health_stream(process: str) -> str:
     return f"health/{process}"
 
 
-def always() -> bool:
-    """Memory that nobody uses again is always intact."""
-    return True
+def tokens_stream(stream: str) -> str:
+    """The topic under which the tokens of a stream are published."""
+    return f"tokens/{stream}"
 
 
-class Sample(Struct, frozen=True, kw_only=True):
-    """The base of all samples.
+class Memory:
+    """The memory that pixels lie in: here the reader's own, which nobody else writes to."""
+
+    __slots__ = ()
+
+    def intact(self) -> bool:
+        """Whether what was read until now was whole."""
+        return True
+
+
+OWN = Memory()
+
+
+class Sample(
+    Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag=str.lower
+):
+    """The base of all samples; its fields in this order are also the header on the wire.
 
     `stream` is the topic, as "camera/door". `seq` rises by one; a gap is a loss. A source sets
     `t_publish_ns` to the earliest moment at which the sample is whole (for a live device: now);
-    the publisher waits for it, then stamps `seq` and the true `t_publish_ns`.
+    the publishing loop waits for it, then the publisher stamps `seq` and the true `t_publish_ns`.
     """
 
     stream: str
@@ -54,19 +71,25 @@ class Frame(Sample, frozen=True, kw_only=True, eq=False):
     """One picture: `pixels` uint8 (height, width, 3), channels in `order`.
 
     The pixels may lie in memory that their publisher uses again. `intact` then tells, after use,
-    whether they were whole; who keeps a frame copies it first.
+    whether they were whole; who keeps a frame copies it first. `jpeg_quality` is that at which
+    they travelled; 0 if they are as they were captured.
     """
 
     pixels: UInt8Array
     order: ColourOrder = "bgr"
-    intact: Callable[[], bool] = always
+    memory: Memory = OWN
+    jpeg_quality: int = 0
+
+    def intact(self) -> bool:
+        """Whether the pixels were whole until now."""
+        return self.memory.intact()
 
 
 class AudioChunk(Sample, frozen=True, kw_only=True, eq=False):
     """A run of sound: `pcm` int16 (n, channels); `t_capture_ns` is that of the first sample."""
 
     pcm: Int16Array
-    rate_hz: int
+    rate_hz: Count
 
     @property
     def t_end_ns(self) -> int:
@@ -76,7 +99,7 @@ class AudioChunk(Sample, frozen=True, kw_only=True, eq=False):
 class TextEvent(Sample, frozen=True, kw_only=True):
     """A line of text, with the other members of the JSON object it came in, if any."""
 
-    text: str
+    text: BoundedText
     fields: dict[str, Any] = field(default_factory=dict)
 
 
@@ -86,6 +109,10 @@ class Reading(Sample, frozen=True, kw_only=True, eq=False):
     values: Float32Array
     names: tuple[str, ...]
     units: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 1 or not len(self.values) == len(self.names) == len(self.units):
+            raise ValueError("readings need a name and a unit each")
 
 
 class Health(Sample, frozen=True, kw_only=True):
@@ -99,6 +126,33 @@ class Health(Sample, frozen=True, kw_only=True):
     state: str
     counters: dict[str, int] = field(default_factory=dict)
     last_error: str = ""
+
+
+class Tokens(Sample, frozen=True, kw_only=True, eq=False):
+    """What the encoder made of a window of the stream `of`: `values` float32 (n, width).
+
+    `seq` and `t_capture_ns` are those of the window's newest sample. Nobody can see or hear what
+    was there from it.
+    """
+
+    of: str
+    values: Float32Array
+
+
+class Label(Sample, frozen=True, kw_only=True):
+    """What was going on from `t_capture_ns` to `t_until_ns`, as `source` says it.
+
+    `source` is truth, a person's name, or the bundle that predicted it with this `score`.
+    """
+
+    label: str
+    t_until_ns: int
+    source: str = "truth"
+    score: float = 1.0
+
+    @property
+    def t_end_ns(self) -> int:
+        return self.t_until_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

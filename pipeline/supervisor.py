@@ -18,6 +18,8 @@ from pipeline.endpoint import warnings
 from pipeline.error import ConfigError, SensoriumError
 from pipeline.key import read_key
 from pipeline.prediction import Prediction
+from pipeline.record import plan
+from pipeline.record.clock import read_clocks
 from pipeline.remote import relay_name
 from pipeline.run_directory import RunDirectory
 from pipeline.sample import Health
@@ -29,6 +31,7 @@ FIRST_REPORT_S = 30.0  # the same, of a process that starts
 PAUSE_S = 1.0  # between two looks: this process was stopped, and so may the others have been
 SENSOR_STOP_S = 0.8
 NODE_STOP_S = 0.8
+RECORDER_STOP_S = 10.0  # a slow disk
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +43,13 @@ class Supervisor:
         self._config = config
         if config.needs_key:
             read_key()  # said here, once, before anything is started
+        self.clocks = read_clocks()
+        plan.check_start(config, self.clocks)
         self._directory = RunDirectory(config)
         path = self._directory.config_path
         self._relays = {
             relay_name(stream): Child(relay_name(stream), ["pipeline.relay", str(path), stream])
-            for stream, line in config.sensors.items()
+            for stream, line in config.local_streams.items()
             if line.remote is not None
         }
         self._sensors = {
@@ -56,11 +61,14 @@ class Supervisor:
             for stream, line in config.sensors.items()
         }
         self._node = Child("node", ["pipeline.live", str(path)])
+        pair = (str(self.clocks.monotonic_ns), str(self.clocks.wall_ns))
+        recorder = Child(plan.RECORDER, ["pipeline.record.process", str(path), *pair])
+        self._recorder = recorder if plan.is_wanted(config) else None
         self._control = ControlServer(config.control_endpoint, self._handle)
         endpoint = config.predictions_endpoint
         self._bus = Subscriber(
             {f"prediction/{config.name}": (endpoint, Text(source="", bound=4096))},
-            [endpoint, *_health_endpoints(config)],
+            [endpoint, config.recorder_endpoint, *_health_endpoints(config)],
         )
         self._stopping = False
         self._looked_s = self._patient_s = time.monotonic()
@@ -98,10 +106,13 @@ class Supervisor:
     def stop(self) -> list[Prediction]:
         """End the sensors, then the rest, leave nothing behind; returns the last predictions.
 
-        In this order node and relays hear each sensor's last count, and their ledgers close.
+        In this order node and relays hear each sensor's last count, and the recorder hears all of
+        them, so that their ledgers close.
         """
         _end(self._sensors.values(), SENSOR_STOP_S)
         _end([self._node, *self._relays.values()], NODE_STOP_S)
+        if self._recorder:
+            _end([self._recorder], RECORDER_STOP_S)
         last = [s for s in self._bus.receive(100) if isinstance(s, Prediction)]
         last += [s for s in self._bus.receive(0) if isinstance(s, Prediction)]
         self._bus.close()
@@ -110,24 +121,31 @@ class Supervisor:
         return last
 
     def _processes(self) -> list[Child]:
-        return [self._node, *self._sensors.values(), *self._relays.values()]
+        recorder = [self._recorder] if self._recorder else []
+        return [self._node, *recorder, *self._sensors.values(), *self._relays.values()]
 
     def _look_after(self, process: Child) -> None:
         code = process.crashed()
         if code is not None:
-            if process is self._node and code == 0:  # nobody reads its output any more
-                self._stopping = True
-                return
-            if process is self._node:
-                raise SensoriumError(f"the fusion node ended with exit code {code}; see above")
-            self._bus.health.pop(process.name, None)
-            if code == child.EXIT_CONFIG:
-                raise ConfigError(f"{process.name} cannot run as configured; see above")
-            log.warning("process=%s ended with exit code %d and is restarted", process.name, code)
+            self._has_ended(process, code)
         if process.pid:
             self._end_if_it_hangs(process)
         elif not self._stopping:
             process.revive()
+
+    def _has_ended(self, process: Child, code: int) -> None:
+        if process is self._node and code == 0:  # nobody reads its output any more
+            self._stopping = True
+        elif process is self._node:
+            raise SensoriumError(f"the fusion node ended with exit code {code}; see above")
+        elif process is self._recorder and code == child.EXIT_CONFIG:  # as when a disk is full
+            process.mute()
+            log.warning("process=%s has ended and stays down; the run goes on", process.name)
+        else:
+            self._bus.health.pop(process.name, None)
+            if code == child.EXIT_CONFIG:
+                raise ConfigError(f"{process.name} cannot run as configured; see above")
+            log.warning("process=%s ended with exit code %d and is restarted", process.name, code)
 
     def _end_if_it_hangs(self, process: Child) -> None:
         health = self._bus.health.get(process.name)
@@ -146,6 +164,8 @@ class Supervisor:
             case "stop":
                 self._stopping = True
                 return Reply()
+            case "trigger":
+                return self._trigger()
         sensor = self._sensors.get(request.stream)
         if sensor is None:
             return Reply(error=f"no stream {request.stream!r}: {', '.join(self._sensors)}")
@@ -156,9 +176,25 @@ class Supervisor:
             self._bus.health.pop(request.stream, None)
         return Reply()
 
+    def _trigger(self) -> Reply:
+        health, recorder = self._bus.health.get(plan.RECORDER), self._recorder
+        if recorder is None or not self._config.incident.directory:
+            return Reply(error="there are no incidents in this run: set incident.directory")
+        if health is None or health.pid != recorder.pid or health.state != "running":
+            return Reply(error="the recorder is not running; see `sensorium status`")
+        recorder.send(signal.SIGUSR1)
+        return Reply()
+
+    @property
+    def recorder_restarts(self) -> int:
+        """How often the recorder was started again."""
+        return self._recorder.restarts if self._recorder else 0
+
     def _status(self, process: Child) -> ProcessStatus:
         health = self._bus.health.get(process.name)
-        state = "muted" if process.muted else health.state if health else "starting"
+        state = health.state if health else "starting"
+        if process.muted:
+            state = "failed" if process is self._recorder else "muted"
         return ProcessStatus(
             name=process.name,
             pid=process.pid,
@@ -169,7 +205,7 @@ class Supervisor:
         )
 
     def _link(self, stream: str) -> ProcessStatus:
-        """A stream of another host, as the node sees it; its process is not ours."""
+        """A stream that another process publishes, here or elsewhere, as it is heard."""
         health = self._bus.health.get(stream)
         return ProcessStatus(
             name=stream,
@@ -183,7 +219,7 @@ class Supervisor:
 
 def _health_endpoints(config: Config) -> Iterator[str]:
     """Where the processes of a run report, but for the node."""
-    for stream, line in config.sensors.items():
+    for stream, line in config.local_streams.items():
         yield config.endpoint(stream)
         if line.remote is not None:
             yield config.relay_endpoint(stream)

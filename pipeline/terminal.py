@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.prediction import Prediction
+from pipeline.record import outcome
 from pipeline.sample import Health
 from pipeline.summary import Summary
 
@@ -90,6 +91,8 @@ def print_summary(console: Console, result: Mapping[str, Any]) -> None:
         drops = ", ".join(f"{n} {reason}" for reason, n in ledger["dropped"].items()) or "none"
         counts = f"{ledger['captured']} captured = {ledger['delivered']} delivered"
         console.print(f"{stream}: {counts} + dropped: {drops}", highlight=False)
+    if "recording" in result:
+        console.print(outcome.text(result["recording"]), highlight=False, soft_wrap=True)
 
 
 def _labels(prediction: Prediction) -> Table:

@@ -8,13 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
 from pipeline.config import Camera
 from pipeline.error import ConfigError, SensorLostError
 from pipeline.sample import Frame, read_only
-from sensors.video import NS_PER_S, LiveReader, RateLimit, TimedImage, open_file, shown
+from sensors.exposure import Exposure, Lend, Picture, own_memory
+from sensors.video import NS_PER_S, LiveReader, RateLimit, open_file, shown
 
 WAIT_S = 0.25
 LATE_NS = NS_PER_S // 2
@@ -23,9 +22,15 @@ DEFAULT_FPS = 25.0
 
 
 def frames(
-    config: Camera, *, stream: str, counters: dict[str, int] | None = None
+    config: Camera,
+    *,
+    stream: str,
+    counters: dict[str, int] | None = None,
+    lend: Lend = own_memory,
 ) -> Generator[Frame | None, None, None]:
     """Pictures uint8 (H, W, 3), BGR, at most `rate_hz`, scaled to `resize` (width, height).
+
+    They are made in memory that `lend` lends, if it can be.
 
     Counts `skipped` (above the rate), `superseded` (a newer one came before the old was taken),
     and for a file `paused` (it fell too far behind to catch up). Raises ConfigError,
@@ -36,21 +41,23 @@ def frames(
         counters.setdefault(name, 0)
     source = str(config.source)
     seq = 0
-    with closing((_seen if _is_live(source) else _played)(config, counters)) as images:
-        for timed in images:
-            if timed is None:
+    exposure = Exposure(lend, config.resize)
+    with closing((_seen if _is_live(source) else _played)(config, exposure, counters)) as pictures:
+        for picture in pictures:
+            if picture is None:
                 yield None
                 continue
-            t_capture_ns, image = timed
-            if image.ndim != 3 or image.shape[2] != 3 or not image.size:
-                raise SensorLostError(f"camera {shown(source)}: a picture of shape {image.shape}")
+            t_capture_ns, pixels, memory = picture
+            if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+                raise SensorLostError(f"camera {shown(source)}: a picture of shape {pixels.shape}")
             yield Frame(
                 stream=stream,
                 seq=seq,
                 t_capture_ns=t_capture_ns,
                 t_publish_ns=max(t_capture_ns, time.monotonic_ns()),
-                pixels=read_only(_scaled(image, config.resize)),
+                pixels=read_only(pixels),
                 order="bgr",
+                memory=memory,
             )
             seq += 1
 
@@ -62,23 +69,18 @@ def _is_live(source: str) -> bool:
     return bool(mark) or source.isdecimal() or source.startswith("/dev/")
 
 
-def _scaled(image: npt.NDArray[np.uint8], size: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    if size is None or size == (width, height):
-        return image
-    shrinks = size[0] <= width and size[1] <= height
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
-
-
-def _seen(config: Camera, counters: dict[str, int]) -> Generator[TimedImage | None, None, None]:
+def _seen(
+    config: Camera, exposure: Exposure, counters: dict[str, int]
+) -> Generator[Picture | None, None, None]:
     limit = RateLimit(config.rate_hz)
-    with closing(LiveReader(str(config.source), limit, counters)) as reader:
+    with closing(LiveReader(str(config.source), limit, exposure, counters)) as reader:
         while True:
             yield reader.next(WAIT_S)
 
 
-def _played(config: Camera, counters: dict[str, int]) -> Generator[TimedImage | None, None, None]:
+def _played(
+    config: Camera, exposure: Exposure, counters: dict[str, int]
+) -> Generator[Picture | None, None, None]:
     """The pictures of a file, each with the time at which it is due."""
     path = Path(str(config.source))
     if not path.is_file():
@@ -92,10 +94,10 @@ def _played(config: Camera, counters: dict[str, int]) -> Generator[TimedImage | 
         if (behind_ns := time.monotonic_ns() - start_ns - position_ns) > LATE_NS:
             counters["paused"] += 1
             start_ns += behind_ns
-        ok, image = capture.retrieve()
-        if not ok:
+        picture = exposure.take(capture, start_ns + position_ns)
+        if picture is None:
             raise SensorLostError(f"camera {path}: a picture could not be decoded")
-        yield start_ns + position_ns, np.asarray(image, np.uint8)
+        yield picture
 
 
 def _positions(path: Path, *, loop: bool) -> Iterator[tuple[int, cv2.VideoCapture]]:

@@ -28,7 +28,9 @@ FIRST_READER_S = 10.0  # so long a sensor waits for somebody to read what it cap
 log = logging.getLogger(__name__)
 
 
-def source_of(config: Config, stream: str, counters: dict[str, int]) -> Source:
+def source_of(
+    config: Config, stream: str, counters: dict[str, int], publisher: Publisher
+) -> Source:
     """The source that the configuration names for a stream; it counts its losses in `counters`.
 
     Modules are imported here, so that a process loads only what its device needs.
@@ -40,7 +42,7 @@ def source_of(config: Config, stream: str, counters: dict[str, int]) -> Source:
         case Camera():
             from sensors.camera import frames
 
-            return partial(frames, line, stream=stream, counters=counters)
+            return partial(frames, line, stream=stream, counters=counters, lend=publisher.loan)
         case Microphone():
             from sensors.microphone import chunks
 
@@ -151,11 +153,13 @@ class Publishing:
 def publish(config: Config, stream: str, stop: Stop) -> None:
     """Run one sensor until told to stop. Raises BusError and ConfigError."""
     line = config.streams[stream]
-    # Every frame that waits in a queue needs a slot; of `latest` ones only the newest counts.
-    slots = RING_SLOTS + (line.bound if line.policy == "queue" else 0)
+    # Every frame that waits in a queue needs a slot; of `latest` ones only the newest counts, but
+    # for a recorder.
+    queues = line.policy == "queue" or line.record in ("jpeg", "lossless")
+    slots = RING_SLOTS + (line.bound if queues else 0)
     with Publisher(config.endpoint(stream), bound=line.bound, slots=slots) as publisher:
         health = HealthReporter(stream, publisher, {"captured": 0})
-        source = source_of(config, stream, health.counters)
+        source = source_of(config, stream, health.counters, publisher)
         try:
             publishing = Publishing(source, publisher, health, stop)
             publishing.wait_for_reader(stream)

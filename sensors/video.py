@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
 from pipeline.error import SensorHungError, SensorLostError
+from sensors.exposure import Exposure, Picture
 
 NS_PER_S = 1_000_000_000
 BURST = 4
@@ -31,9 +30,6 @@ STALL_S = 1.0
 HUNG_S = 6.0
 # FFmpeg's TCP transport loses nothing; the other two keep it from queueing pictures up.
 RTSP_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay"
-
-# When the picture came, in monotonic ns, and its pixels.
-TimedImage = tuple[int, npt.NDArray[np.uint8]]
 
 
 def open_file(path: str) -> cv2.VideoCapture:
@@ -85,28 +81,30 @@ class RateLimit:
 class LiveReader:
     """Reads a live source in a thread of its own. Counts `skipped` and `superseded` pictures."""
 
-    def __init__(self, source: str, limit: RateLimit, counters: dict[str, int]) -> None:
-        self._source = source
+    def __init__(
+        self, source: str, limit: RateLimit, exposure: Exposure, counters: dict[str, int]
+    ) -> None:
+        self._source, self._exposure = source, exposure
         self._limit = limit
         self._counters = counters
         self._changed = threading.Condition()
-        self._held: deque[TimedImage] = deque(maxlen=BURST)
+        self._held: deque[Picture] = deque(maxlen=BURST)
         self._fault = ""
         self._stopping = threading.Event()
         self._heard_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
 
-    def next(self, timeout_s: float) -> TimedImage | None:
+    def next(self, timeout_s: float) -> Picture | None:
         """The next picture, if one comes in time. Raises SensorLostError."""
         with self._changed:
             self._changed.wait_for(lambda: self._held or self._fault, timeout_s)
-            image = self._held.popleft() if self._held else None
-        if image is None and self._fault:
+            picture = self._held.popleft() if self._held else None
+        if picture is None and self._fault:
             raise SensorLostError(f"camera {shown(self._source)}: {self._fault}")
-        if image is None and time.monotonic() - self._heard_s > HUNG_S:
+        if picture is None and time.monotonic() - self._heard_s > HUNG_S:
             raise SensorHungError(f"camera {shown(self._source)}: reading does not return")
-        return image
+        return picture
 
     def close(self) -> None:
         """Release the device. Raises SensorHungError."""
@@ -142,16 +140,16 @@ class LiveReader:
             if not self._limit.admits(now_ns):
                 self._counters["skipped"] += 1
                 continue
-            ok, image = capture.retrieve()
-            if not ok:
+            picture = self._exposure.take(capture, now_ns)
+            if picture is None:
                 return "a picture could not be decoded"
-            self._put((now_ns, np.asarray(image, np.uint8)))
+            self._put(picture)
         return "closed"
 
-    def _put(self, image: TimedImage) -> None:
+    def _put(self, picture: Picture) -> None:
         with self._changed:
             self._counters["superseded"] += len(self._held) == BURST
-            self._held.append(image)
+            self._held.append(picture)
             self._changed.notify()
 
 

@@ -6,20 +6,20 @@ claims of its sizes is never believed before it is checked.
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
+import numpy as np
 
 with atheris.instrument_imports(include=["pipeline", "msgspec"]):
     from pipeline import wire
     from pipeline.error import OverwrittenError, WireError
-    from pipeline.ring import Place, RingReader, RingWriter
+    from pipeline.ring import RingReader, RingWriter, Slot
 
 from tests.pipeline.test_wire import SAMPLES
 
@@ -29,7 +29,7 @@ LIMIT_BYTES = 2**30
 def mapped() -> RingReader:
     """A ring with one payload in it, as a reader maps it."""
     writer = RingWriter(4096, n_slots=2)
-    writer.write(memoryview(bytes(24)))
+    writer.write(np.zeros((2, 4, 3), np.uint8))
     ours, theirs = socket.socketpair()
     with ours, theirs:
         writer.share(ours)
@@ -40,13 +40,20 @@ def mapped() -> RingReader:
 RING = mapped()
 
 
-def fetch(place: Place) -> tuple[memoryview, Callable[[], bool]]:
-    return RING.view(place), partial(RING.holds, place)
+STREAMS = sorted({sample.stream for sample in SAMPLES})
+
+
+def fetch(_: int, index: int, generation: int, size_bytes: int) -> Slot:
+    return RING.slot(index, generation, size_bytes)
 
 
 def decode(data: bytes) -> None:
+    with contextlib.suppress(WireError):
+        wire.decode(data)
+    # As a subscriber does: the topic is right, or the message had not come.
+    stream = STREAMS[len(data) % len(STREAMS)]
     try:
-        wire.decode(data, fetch)
+        wire.Decoder(stream, fetch).decode(wire.topic(stream) + data)
     except (WireError, OverwrittenError):
         return
 
@@ -54,7 +61,7 @@ def decode(data: bytes) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as corpus:
         for number, sample in enumerate(SAMPLES):
-            Path(corpus, str(number)).write_bytes(wire.encode(sample))
+            Path(corpus, str(number)).write_bytes(wire.encode(sample, wire.stamp_of(sample)))
         resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
         atheris.Setup([*sys.argv, corpus], decode)
         atheris.Fuzz()

@@ -38,6 +38,13 @@ def test_pieces_give_what_the_whole_gives(piece: int) -> None:
     np.testing.assert_allclose(features(*pieces), whole, atol=1e-5)
 
 
+@pytest.mark.parametrize("piece", [7, 160, 1600])
+def test_the_same_sound_gives_the_same_bits_in_whatever_pieces(piece: int) -> None:
+    pcm = sound(1.5)
+    pieces = [pcm[at : at + piece] for at in range(0, len(pcm), piece)]
+    np.testing.assert_array_equal(features(*pieces), features(pcm))
+
+
 def test_only_the_newest_frames_are_kept() -> None:
     pcm = sound(3.0)
     n_hops = (len(pcm) - SPEC.frame_samples) // SPEC.hop_samples + 1

@@ -94,4 +94,4 @@ def test_old_samples_are_let_go() -> None:
     aligner = Aligner({"s": NEWEST})
     for seq in range(5000):
         aligner.add(text(seq, seq))
-    assert aligner.oldest_seq("s") > 3000
+    assert aligner.oldest("s").seq > 3000

@@ -155,7 +155,7 @@ def test_an_unwritable_directory_is_named(tmp_path: Path) -> None:
 def test_junk_is_dropped_and_counted_and_the_stream_goes_on(
     endpoint: str, texts: Subscriber
 ) -> None:
-    good = wire.encode(text("good"))
+    good = wire.encode(text("good"), wire.Stamp(1, 0, 0))
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     with context.socket(zmq.XPUB) as alien:
         alien.bind(endpoint)

@@ -19,8 +19,8 @@ from msgspec.structs import replace
 from pipeline.config import Camera
 from pipeline.error import OverwrittenError
 from pipeline.publisher import Publisher
-from pipeline.ring import RING_NAME, Place, RingReader, RingWriter, arena_socket, attach
-from pipeline.sample import Frame, read_only
+from pipeline.ring import RING_NAME, RingReader, RingWriter, Slot, arena_socket, attach
+from pipeline.sample import Frame, UInt8Array, read_only
 from pipeline.subscriber import Subscriber
 
 LIMIT_S = 10.0
@@ -30,7 +30,7 @@ PUBLISHER = """
 import sys
 import numpy as np
 from pipeline.publisher import Publisher
-from pipeline.sample import Frame, read_only
+from pipeline.sample import Frame, UInt8Array, read_only
 with Publisher(sys.argv[1]) as publisher:
     n = 0
     while True:
@@ -58,44 +58,54 @@ def handed_over(writer: RingWriter) -> int:
     return descriptors[0]
 
 
+def seen(reader: RingReader, slot: Slot) -> Slot:
+    """The slot as the reader gets it."""
+    _, index, generation, size_bytes = slot.place
+    return reader.slot(index, generation, size_bytes)
+
+
+def pixels_of(value: int, n_bytes: int = 9_999) -> UInt8Array:
+    return np.full((n_bytes // 3, 1, 3), value, np.uint8)
+
+
 def test_a_reader_sees_what_was_written(rings: tuple[RingWriter, RingReader]) -> None:
     writer, reader = rings
     for value in range(10):
-        place = writer.write(memoryview(bytes([value]) * 10_000))
-        assert bytes(reader.view(place)) == bytes([value]) * 10_000
-        assert reader.holds(place)
+        slot = seen(reader, writer.write(pixels_of(value)))
+        assert (slot.array((9_999,)) == value).all()
+        assert slot.intact()
 
 
 def test_a_slot_that_was_used_again_is_refused_and_noticed_after_use(
     rings: tuple[RingWriter, RingReader],
 ) -> None:
     writer, reader = rings
-    place = writer.write(memoryview(b"first"))
-    view = reader.view(place)
+    written = writer.write(pixels_of(1))
+    slot = seen(reader, written)
     for _ in range(3):
-        writer.write(memoryview(b"other"))
-    assert reader.holds(place)
-    writer.write(memoryview(b"fifth"))
-    assert not reader.holds(place)
-    assert bytes(view) == b"fifth"
+        writer.write(pixels_of(2))
+    assert slot.intact()
+    writer.write(pixels_of(5))
+    assert not slot.intact()
+    assert (slot.array((9_999,)) == 5).all()
     with pytest.raises(OverwrittenError, match="used again"):
-        reader.view(place)
+        seen(reader, written)
 
 
-@pytest.mark.parametrize("place", [Place(0, 4, 2, 5), Place(0, 2**63, 2, 5), Place(0, 0, 2, 2**40)])
+@pytest.mark.parametrize("place", [(4, 2, 5), (2**63, 2, 5), (0, 2, 2**40)])
 def test_a_place_outside_the_ring_is_refused(
-    rings: tuple[RingWriter, RingReader], place: Place
+    rings: tuple[RingWriter, RingReader], place: tuple[int, int, int]
 ) -> None:
     with pytest.raises(OverwrittenError, match="outside"):
-        rings[1].view(place)
+        rings[1].slot(*place)
 
 
 def test_a_reader_can_neither_write_nor_resize_the_memory(
     rings: tuple[RingWriter, RingReader],
 ) -> None:
     writer, reader = rings
-    view = reader.view(writer.write(memoryview(b"safe")))
-    assert view.readonly
+    slot = seen(reader, writer.write(pixels_of(1)))
+    assert not slot.array((9_999,)).flags.writeable
     fd = handed_over(writer)
     with pytest.raises(PermissionError):
         mmap.mmap(fd, 0, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
@@ -256,9 +266,9 @@ def test_a_picture_that_is_made_in_a_loan_is_not_copied(
     with Publisher(endpoint) as publisher:
         meet(publisher, subscriber)
         for value in range(20):
-            pixels = publisher.loan((240, 320, 3))
+            pixels, memory = publisher.loan((240, 320, 3))
             pixels[:] = value
-            publisher.send(replace(frame(0), pixels=read_only(pixels)))
+            publisher.send(replace(frame(0), pixels=read_only(pixels), memory=memory))
             got = newest(subscriber)
             assert (got.pixels == value).all()
             pixels[:] = 255  # the very memory that the reader sees
@@ -269,7 +279,7 @@ def test_a_loan_that_is_not_used_is_skipped(endpoint: str, subscriber: Subscribe
     with Publisher(endpoint, slots=4) as publisher:
         meet(publisher, subscriber)
         for value in range(10):
-            publisher.loan((240, 240, 3))[:] = 99
+            publisher.loan((240, 240, 3))[0][:] = 99
             publisher.send(frame(value))
             got = newest(subscriber)
             assert (got.pixels == value).all()

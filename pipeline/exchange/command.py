@@ -1,0 +1,140 @@
+"""`sensorium import` and `sensorium export`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add_arguments(commands: Any) -> None:
+    """Add `import` and `export`."""
+    _add_import(commands)
+    give = _add(commands, "export", "write a log as films, sound and tables, or as a manifest")
+    give.add_argument("file", type=Path, metavar="FILE", help="a log")
+    give.add_argument(
+        "-o", "--out", type=Path, required=True, help="a new folder; or one .mp4 or .mkv file"
+    )
+    give.add_argument("--format", choices=["media", "manifest"], default="media")
+    give.add_argument(
+        "--labels", default="truth", help="the labels whose intervals are items of a manifest"
+    )
+
+
+def _add_import(commands: Any) -> None:
+    bring = _add(commands, "import", "make a log of a film, pictures, sound, lines or a ROS bag")
+    bring.add_argument(
+        "source",
+        type=Path,
+        metavar="SOURCE",
+        help="a film, sound file, folder with manifest.csv, folder of pictures, .jsonl, ROS bag",
+    )
+    bring.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="as x.mcap")
+    bring.add_argument("--name", default="", help="of the streams, as in camera/NAME")
+    bring.add_argument(
+        "--jpeg", type=_quality, metavar="QUALITY", help="keep pictures as JPEG, 1 to 100"
+    )
+    bring.add_argument("--compression", choices=["none", "lz4", "zstd"], default="none")
+    bring.add_argument(
+        "--rate-hz", type=_positive, default=10.0, help="of a folder of pictures (default 10)"
+    )
+    bring.add_argument(
+        "--sample-rate-hz", type=_rate, default=16_000, help="of the sound (default 16000)"
+    )
+    bring.add_argument(
+        "--gap-s", type=_positive, default=12.0, help="between items of a manifest (default 12)"
+    )
+    bring.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        type=_topic,
+        metavar="TOPIC=STREAM",
+        help="name the stream of a bag's topic, repeatable",
+    )
+
+
+def bring_in(arguments: argparse.Namespace) -> int:
+    """Run `sensorium import`. Raises SensoriumError."""
+    from pipeline.exchange.incoming import Options, stream_name
+    from pipeline.exchange.intake import bring_in
+
+    options = Options(
+        name=stream_name(arguments.name) if arguments.name else "",
+        rate_hz=arguments.rate_hz,
+        sample_rate_hz=arguments.sample_rate_hz,
+        gap_s=arguments.gap_s,
+        topics=dict(arguments.map),
+    )
+    found = bring_in(
+        arguments.source,
+        arguments.out,
+        options,
+        jpeg_quality=arguments.jpeg,
+        compression=arguments.compression,
+    )
+    return _show(found, arguments.json)
+
+
+def give_out(arguments: argparse.Namespace) -> int:
+    """Run `sensorium export`. Raises SensoriumError."""
+    if arguments.format == "manifest":
+        from pipeline.exchange.manifest_out import export_manifest
+
+        return _show(
+            export_manifest(arguments.file, arguments.out, arguments.labels), arguments.json
+        )
+    from pipeline.exchange.media_out import export_media
+
+    return _show(export_media(arguments.file, arguments.out), arguments.json)
+
+
+def _show(found: dict[str, Any], as_json: bool) -> int:
+    import msgspec
+
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        return 0
+    parts = ", ".join(f"{stream} {n}" for stream, n in found["streams"].items())
+    sys.stdout.write(f"{found['file']}: {parts}; {found['seconds']:g} s\n")
+    for what, n in found["left_out"].items():
+        sys.stdout.write(f"left out: {n} {what}\n")
+    return 0
+
+
+def _add(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    made.set_defaults(command=name)
+    made.add_argument("--json", action="store_true", help="end with one line of JSON")
+    return made
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not (math.isfinite(value) and 0 < value <= 1e6):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return value
+
+
+def _rate(text: str) -> int:
+    if not text.isdecimal() or not 1000 <= int(text) <= 384_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate of 1000 to 384000 Hz")
+    return int(text)
+
+
+def _quality(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no quality of 1 to 100")
+    return int(text)
+
+
+def _topic(text: str) -> tuple[str, str]:
+    topic, mark, stream = text.partition("=")
+    if not (topic and mark and stream):
+        raise argparse.ArgumentTypeError(f"{text!r} is not TOPIC=STREAM, as /cam=camera/door")
+    return topic, stream

@@ -1,0 +1,91 @@
+"""The receiving end of one stream: takes its messages, reads them, and keeps its ledger."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+import zmq
+
+from pipeline import wire
+from pipeline.config import Policy, Stream
+from pipeline.error import OverwrittenError, WireError
+from pipeline.ledger import Ledger
+from pipeline.remote import RemoteLink
+from pipeline.ring import MappedRing
+from pipeline.sample import Sample
+
+GAP_REASON: Mapping[Policy, str] = {"latest": "superseded", "queue": "queue_full"}
+COMPLAINT_NS = 1_000_000_000
+Socket: TypeAlias = "zmq.Socket[bytes]"
+
+log = logging.getLogger(__name__)
+
+
+class Complaint:
+    """Says why something of a stream was dropped, at most once a second."""
+
+    def __init__(self, stream: str) -> None:
+        self._stream, self._said_ns = stream, 0
+
+    def __call__(self, why: str) -> None:
+        now_ns = time.monotonic_ns()
+        if now_ns - self._said_ns >= COMPLAINT_NS:
+            self._said_ns = now_ns
+            log.warning("dropped stream=%s why=%s", self._stream, why)
+
+
+class Inbox:
+    """One stream's socket and ledger. With a `link` its samples come from another host."""
+
+    def __init__(self, stream: str, endpoint: str, line: Stream, socket: Socket) -> None:
+        self.ledger = Ledger(GAP_REASON[line.policy])
+        self._socket = socket
+        # A visit takes no more: a flood on one stream must not keep the others waiting.
+        self._n_visit = 1 if line.policy == "latest" else line.bound
+        self._link: RemoteLink | None = None
+        self._stream = stream
+        self._decoder = wire.Decoder(stream, MappedRing(endpoint).fetch)
+        self.complain = Complaint(stream)
+
+    def follow(self, link: RemoteLink) -> None:
+        """Take the samples for those of another host: nothing lies in shared memory."""
+        self._link, self._decoder = link, wire.Decoder(self._stream)
+
+    @property
+    def epoch(self) -> int:
+        """Of the sample that came last: which run of its publisher it is of."""
+        return self._decoder.epoch
+
+    def take(self) -> Iterator[Sample]:
+        """What is there and can be used; all of it is counted."""
+        for _ in range(self._n_visit):
+            try:
+                sample = self._decoder.decode(self._socket.recv(zmq.NOBLOCK))
+            except zmq.Again:
+                return
+            except WireError as error:
+                self._lose("malformed", error)
+                continue
+            except OverwrittenError as error:
+                self._lose("overwritten", error)
+                continue
+            if self._link is not None:
+                yield from self._localised(sample, self._link)
+            elif self.ledger.arrive(self._decoder.epoch, sample.seq):
+                yield sample
+
+    def _localised(self, sample: Sample, link: RemoteLink) -> Iterator[Sample]:
+        """The sample of another host with times of this one, once its clock is known."""
+        if not self.ledger.arrive(self.epoch, sample.seq, link.take_gap_reason()):
+            return
+        if (local := link.local(sample)) is None:
+            self.ledger.refuse("no_clock")
+        else:
+            yield local
+
+    def _lose(self, reason: str, error: Exception) -> None:
+        self.ledger.lose(reason)
+        self.complain(str(error))

@@ -1,0 +1,115 @@
+"""Live, replay and training give the encoders the very same inputs, to the bit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from msgspec.structs import replace
+
+from engines.bundle import load_bundle
+from engines.compiled import CompiledBundle
+from pipeline.dataset import examples
+from pipeline.inputs import window_rules
+from pipeline.log.reader import LogReader
+from pipeline.replay.part import Choice, Part
+from pipeline.replay.virtual import VirtualReplay, WindowMode
+from pipeline.replay.windows import TruthTable, labelled_samples
+from pipeline.sample import Label
+from tests.pipeline.home import TICK_NS, config, model
+from tests.pipeline.live_log import START_NS, live, published, write_log
+
+SECOND_NS = 1_000_000_000
+
+
+class Listening(CompiledBundle):
+    """A bundle that remembers what its encoders were given."""
+
+    def __init__(self) -> None:
+        super().__init__(load_bundle("home"), "onnxruntime")
+        self.given: dict[str, list[str]] = defaultdict(list)
+
+    def encode(self, modality: str, prepared: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        self.given[modality].append(digest(prepared))
+        return super().encode(modality, prepared)
+
+
+def digest(array: npt.NDArray[Any]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def label(name: str, begin_s: float, until_s: float) -> Label:
+    begin_ns, until_ns = (START_NS + int(t_s * SECOND_NS) for t_s in (begin_s, until_s))
+    return Label(
+        stream="label/truth",
+        seq=0,
+        t_capture_ns=begin_ns,
+        t_publish_ns=begin_ns,
+        label=name,
+        t_until_ns=until_ns,
+    )
+
+
+LABELS = [label("quiet", 0.0, 3.0), replace(label("fall", 2.0, 3.0), seq=1)]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Listening]:
+    """A log of a live run with labels, and what its encoders were given."""
+    from pipeline.node import FusionNode
+
+    path, bundle = tmp_path_factory.mktemp("log") / "live.mcap", Listening()
+    samples = published(5, 4.0)
+    said = live(samples, config(), FusionNode(config(), bundle), 60_000_000)
+    write_log(path, [*samples, *said, *LABELS], config())
+    return path, bundle
+
+
+def test_live_replay_and_training_have_equal_inputs(recorded: tuple[Path, Listening]) -> None:
+    path, live_bundle = recorded
+    replay_bundle = Listening()
+    with LogReader(path) as log:
+        part = Part(log, Choice(duration_s=2.99))
+        steps = list(VirtualReplay(config(), replay_bundle, part, "recorded").run())
+        rules = window_rules(config(), model().manifest)
+        scenes = list(labelled_samples(part, config(), rules, "recorded"))
+    trained: dict[str, list[str]] = defaultdict(list)
+    for example in examples(scenes, config(), model().manifest.encoders):
+        for modality, array in example.inputs.items():
+            if not trained[modality] or trained[modality][-1] != digest(array):
+                trained[modality].append(digest(array))
+    assert [scene.tick_ns for scene in scenes] == [step.prediction.tick_ns for step in steps]
+    assert set(trained) == {"image", "audio", "text", "readings"}
+    for modality, inputs in replay_bundle.given.items():
+        assert trained[modality] == without_repeats(inputs)
+        assert set(inputs) <= set(live_bundle.given[modality])
+
+
+def without_repeats(inputs: list[str]) -> list[str]:
+    return [x for n, x in enumerate(inputs) if not n or x != inputs[n - 1]]
+
+
+def test_labels_name_what_began_last_and_nothing_outside(recorded: tuple[Path, Listening]) -> None:
+    truth = TruthTable(LABELS)
+    assert truth.at(START_NS - 1) is None
+    assert truth.at(START_NS) == "quiet"
+    assert truth.at(START_NS + 2 * SECOND_NS) == "fall"
+    assert truth.at(START_NS + 3 * SECOND_NS) is None
+
+
+@pytest.mark.parametrize("mode", ["recorded", "aligned"])
+def test_every_labelled_tick_is_cut(recorded: tuple[Path, Listening], mode: WindowMode) -> None:
+    with LogReader(recorded[0]) as log:
+        part = Part(log, Choice(start_s=0.95))
+        rules = window_rules(config(), model().manifest)
+        scenes = list(labelled_samples(part, config(), rules, mode))
+    assert [s.tick_ns for s in scenes] == [START_NS + n * TICK_NS for n in range(10, 30)]
+    assert [s.label for s in scenes] == ["quiet"] * 10 + ["fall"] * 10
+    for scene in scenes:
+        for window in scene.samples.values():
+            assert all(sample.t_publish_ns <= scene.tick_ns for sample in window)
