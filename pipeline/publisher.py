@@ -23,7 +23,8 @@ from pipeline.sample import OWN, Frame, Memory, Sample, UInt8Array
 BOUND = 64
 INLINE_BYTES = 16 * 1024  # larger pictures lie in shared memory, where the endpoint is local
 COPY_BYTES = 64 * 1024  # below, ZeroMQ copies a message faster than it keeps track of it
-RING_SLOTS = 12  # at 30 Hz a reader has 0.2 s for a frame, with four that a camera still holds
+RING_SLOTS = 8  # at 30 Hz a reader has 0.2 s for a frame
+LENT_SLOTS = 4  # a source may hold so many pictures before it sends them
 LINGER_MS = 500  # for the last health message of a process
 
 
@@ -61,7 +62,10 @@ class Publisher:
         stamp = (self._epoch, seq, time.monotonic_ns())
         slot = self._slot(sample) if isinstance(sample, Frame) else None
         message = wire.encode(sample, stamp, slot)
-        self._send(message, copy=len(message) < COPY_BYTES)
+        if len(message) < COPY_BYTES:
+            self._send(message)
+        else:
+            self._send(message, copy=False)
         self.counts[sample.stream] = seq + 1
 
     def loan(self, shape: tuple[int, int, int]) -> tuple[UInt8Array, Memory]:

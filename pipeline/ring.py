@@ -72,7 +72,9 @@ class Slot(Memory):
 
     def array(self, shape: tuple[int, ...]) -> UInt8Array:
         """The payload where it lies; a reader's is read-only."""
-        return np.ndarray(shape, np.uint8, self._arena.bytes, self._at * WORD_BYTES + PAGE_BYTES)
+        start = self._at * WORD_BYTES + PAGE_BYTES
+        array: UInt8Array = np.ndarray(shape, np.uint8, self._arena.bytes, start)
+        return array
 
     def commit(self) -> bool:
         """Make the slot whole; False if it is not our turn to write in it."""

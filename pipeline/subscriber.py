@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import zmq
 
@@ -38,7 +38,7 @@ class Subscriber:
         self._complain = Complaint("health")
         self.links: dict[str, RemoteLink] = {}
         self._context: zmq.Context[Socket] = zmq.Context()
-        self._items: list[tuple[Socket, int]] = []
+        self._items: list[tuple[Any, int]] = []
         self._visits: dict[Socket, Callable[[], Iterable[Sample]]] = {}
         self._inboxes = {s: self._inbox(s, *where) for s, where in table.items()}
         self.ledgers = {stream: inbox.ledger for stream, inbox in self._inboxes.items()}
@@ -105,7 +105,7 @@ class Subscriber:
 
     def receive(self, timeout_ms: float) -> Iterator[Sample]:
         """Wait for something to come, then yield all that is there, one of each `latest`."""
-        ready = zmq.zmq_poll(self._items, max(0, math.ceil(timeout_ms)))
+        ready: Any = zmq.zmq_poll(self._items, max(0, math.ceil(timeout_ms)))
         if self.links:
             for link in self.links.values():
                 link.update()  # before its samples: they may be the first after a pause

@@ -19,7 +19,7 @@ from pipeline.backoff import Backoff
 from pipeline.child import HealthReporter, Stop
 from pipeline.config import Camera, Config, Microphone, Readings, Stream, Text
 from pipeline.error import ConfigError, SensorHungError, SensorLostError
-from pipeline.publisher import RING_SLOTS, Publisher
+from pipeline.publisher import LENT_SLOTS, RING_SLOTS, Publisher
 from pipeline.sample import Sample, Source
 
 MAX_WAIT_S = 0.5  # between two looks at the clock, the stop request and the next health report
@@ -156,7 +156,7 @@ def publish(config: Config, stream: str, stop: Stop) -> None:
     # Every frame that waits in a queue needs a slot; of `latest` ones only the newest counts, but
     # for a recorder.
     queues = line.policy == "queue" or line.record in ("jpeg", "lossless")
-    slots = RING_SLOTS + (line.bound if queues else 0)
+    slots = RING_SLOTS + LENT_SLOTS + (line.bound if queues else 0)
     with Publisher(config.endpoint(stream), bound=line.bound, slots=slots) as publisher:
         health = HealthReporter(stream, publisher, {"captured": 0})
         source = source_of(config, stream, health.counters, publisher)

@@ -18,10 +18,10 @@ from contextlib import contextmanager
 import cv2
 
 from pipeline.error import SensorHungError, SensorLostError
+from pipeline.publisher import LENT_SLOTS
 from sensors.exposure import Exposure, Picture
 
 NS_PER_S = 1_000_000_000
-BURST = 4
 OPEN_LIMIT_MS = 2500
 READ_LIMIT_MS = 2000
 # FFmpeg ends some waits with an old picture and no error: whatever took this long is a fault.
@@ -88,7 +88,7 @@ class LiveReader:
         self._limit = limit
         self._counters = counters
         self._changed = threading.Condition()
-        self._held: deque[Picture] = deque(maxlen=BURST)
+        self._held: deque[Picture] = deque(maxlen=LENT_SLOTS)
         self._fault = ""
         self._stopping = threading.Event()
         self._heard_s = time.monotonic()
@@ -148,7 +148,7 @@ class LiveReader:
 
     def _put(self, picture: Picture) -> None:
         with self._changed:
-            self._counters["superseded"] += len(self._held) == BURST
+            self._counters["superseded"] += len(self._held) == LENT_SLOTS
             self._held.append(picture)
             self._changed.notify()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 from contextlib import closing
@@ -14,7 +15,8 @@ import pytest
 
 from pipeline.config import Camera
 from pipeline.error import ConfigError, SensorLostError
-from pipeline.sample import Frame
+from pipeline.ring import RingWriter, Slot
+from pipeline.sample import Frame, Memory, UInt8Array
 from sensors.camera import frames
 from tests import parts
 
@@ -52,6 +54,27 @@ def test_a_file_gives_each_picture_at_its_time(video: Path) -> None:
     assert all(frame.t_publish_ns >= frame.t_capture_ns for frame in played)
     # Decoding ran ahead of the time at which the last picture is due: the source never sleeps.
     assert played[-1].t_publish_ns == played[-1].t_capture_ns > time.monotonic_ns()
+
+
+@pytest.mark.parametrize("resize", [None, (80, 60)])
+def test_pictures_are_made_in_the_memory_that_is_lent(
+    video: Path, resize: tuple[int, int] | None
+) -> None:
+    ring = RingWriter(160 * 120 * 3, n_slots=64)
+
+    def lend(shape: tuple[int, int, int]) -> tuple[UInt8Array, Memory]:
+        slot = ring.claim(math.prod(shape))
+        return slot.array(shape), slot
+
+    own = all_frames(video, resize=resize)
+    config = Camera(source=str(video), resize=resize)
+    lent = [frame for frame in frames(config, stream=STREAM, lend=lend) if frame is not None]
+    n_in_ring = 0
+    for ours, theirs in zip(own, lent, strict=True):
+        assert np.array_equal(ours.pixels, theirs.pixels)
+        if isinstance(theirs.memory, Slot):
+            n_in_ring += np.shares_memory(theirs.pixels, theirs.memory.array(theirs.pixels.shape))
+    assert n_in_ring >= len(own) - 1  # the first tells the size
 
 
 def test_pictures_move_and_refuse_writes(video: Path) -> None:
