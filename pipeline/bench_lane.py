@@ -51,8 +51,8 @@ class Payload:
 PAYLOADS = {
     payload.name: payload
     for payload in (
-        Payload("text", (200,), 100.0, 10_000),
-        Payload("audio", (3200,), 100.0, 10_000),
+        Payload("text", (200,), 100.0, 9_999),
+        Payload("audio", (3200,), 100.0, 9_999),
         Payload("vga", (480, 640, 3), 30.0, 1_500),
         Payload("fullhd", (1080, 1920, 3), 30.0, 300),
     )

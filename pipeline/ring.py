@@ -25,6 +25,7 @@ from pipeline.sample import Memory, UInt8Array
 
 PAGE_BYTES = 4096
 WORD_BYTES = 8
+PAGE_WORDS = PAGE_BYTES // WORD_BYTES
 RING_NAME = "sensorium-ring"  # as /proc shows it
 MAGIC = 0x31474E4952534E53  # "SNSRING1"
 # Page 0, as 64-bit words: magic, id of this arena, number of slots, bytes of a slot's payload.
@@ -44,16 +45,23 @@ class Arena:
     and of the machine's width, so that each store is whole.
     """
 
-    __slots__ = ("bytes", "id", "stride_bytes", "words")
+    __slots__ = ("_arrays", "_bytes", "_starts", "id", "stride_words", "words")
 
-    def __init__(self, memory: mmap.mmap, arena_id: int, payload_bytes: int) -> None:
-        self.bytes, self.id = memoryview(memory), arena_id
-        self.words = self.bytes.cast("Q")
-        self.stride_bytes = PAGE_BYTES + payload_bytes
+    def __init__(self, memory: mmap.mmap, arena_id: int, n_slots: int, payload_bytes: int) -> None:
+        self._bytes, self.id = memoryview(memory), arena_id
+        self.words = self._bytes.cast("Q")
+        stride_bytes = PAGE_BYTES + payload_bytes
+        self.stride_words = stride_bytes // WORD_BYTES
+        self._starts = [2 * PAGE_BYTES + index * stride_bytes for index in range(n_slots)]
+        self._arrays: dict[tuple[int, ...], list[UInt8Array]] = {}
 
-    def word_at(self, index: int) -> int:
-        """Where in `words` the generation of a slot is."""
-        return (PAGE_BYTES + index * self.stride_bytes) // WORD_BYTES
+    def array(self, index: int, shape: tuple[int, ...]) -> UInt8Array:
+        """A slot's payload. The arrays are kept: making one takes 20 us where all is cold."""
+        arrays = self._arrays.get(shape)
+        if arrays is None:
+            arrays = [np.ndarray(shape, np.uint8, self._bytes, start) for start in self._starts]
+            self._arrays = {shape: arrays}
+        return arrays[index]
 
 
 class Slot(Memory):
@@ -62,7 +70,7 @@ class Slot(Memory):
     __slots__ = ("_arena", "_at", "generation", "index", "size_bytes")
 
     def __init__(self, arena: Arena, index: int, generation: int, size_bytes: int) -> None:
-        self._arena, self._at = arena, arena.word_at(index)
+        self._arena, self._at = arena, PAGE_WORDS + index * arena.stride_words
         self.index, self.generation, self.size_bytes = index, generation, size_bytes
 
     @property
@@ -72,9 +80,11 @@ class Slot(Memory):
 
     def array(self, shape: tuple[int, ...]) -> UInt8Array:
         """The payload where it lies; a reader's is read-only."""
-        start = self._at * WORD_BYTES + PAGE_BYTES
-        array: UInt8Array = np.ndarray(shape, np.uint8, self._arena.bytes, start)
-        return array
+        return self._arena.array(self.index, shape)
+
+    def begin(self) -> None:
+        """Make the slot invalid, for its writer to fill it."""
+        self._arena.words[self._at] = self.generation - 1
 
     def commit(self) -> bool:
         """Make the slot whole; False if it is not our turn to write in it."""
@@ -108,7 +118,7 @@ class RingWriter:
         # The size never changes, and nobody but this mapping can write.
         seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | F_SEAL_FUTURE_WRITE
         fcntl.fcntl(self._fd, fcntl.F_ADD_SEALS, seals)
-        self._arena = Arena(memory, secrets.randbits(63), self.payload_bytes)
+        self._arena = Arena(memory, secrets.randbits(63), n_slots, self.payload_bytes)
         for at, word in enumerate((MAGIC, self._arena.id, n_slots, self.payload_bytes)):
             self._arena.words[at] = word
 
@@ -116,8 +126,9 @@ class RingWriter:
         """The next slot, invalid from now on."""
         n_before = next(self._claims)
         index, generation = n_before % self._n_slots, 2 * n_before + 2
-        self._arena.words[self._arena.word_at(index)] = generation - 1
-        return Slot(self._arena, index, generation, size_bytes)
+        slot = Slot(self._arena, index, generation, size_bytes)
+        slot.begin()
+        return slot
 
     def write(self, payload: UInt8Array) -> Slot:
         """Copy a payload into the next slot."""
@@ -148,7 +159,7 @@ class RingReader:
         stride_bytes = PAGE_BYTES + self._payload_bytes
         if magic != MAGIC or PAGE_BYTES + self._n_slots * stride_bytes != size:
             raise OverwrittenError("a shared memory that is no ring")
-        self._arena = Arena(memory, self.arena_id, self._payload_bytes)
+        self._arena = Arena(memory, self.arena_id, self._n_slots, self._payload_bytes)
 
     def slot(self, index: int, generation: int, size_bytes: int) -> Slot:
         """The payload, read-only, where it lies. Raises OverwrittenError."""

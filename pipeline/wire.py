@@ -24,6 +24,7 @@ from numpy import int16, ndarray, uint8
 
 from pipeline import jpeg
 from pipeline.error import WireError
+from pipeline.event.event import Event
 from pipeline.prediction import Prediction
 from pipeline.ring import Slot
 from pipeline.sample import (
@@ -49,7 +50,7 @@ _PREFIX = struct.Struct("<BBBBQQqqII")
 _PLACE = struct.Struct("<QQQQ")  # arena, slot, generation, bytes
 MSGPACK, PIXELS, IN_RING, JPEG, PCM = range(5)
 
-Other: TypeAlias = TextEvent | Reading | Health | Prediction | Tokens | Label
+Other: TypeAlias = TextEvent | Reading | Health | Prediction | Tokens | Label | Event
 Fetch: TypeAlias = "Callable[[int, int, int, int], Slot]"
 
 
@@ -92,7 +93,7 @@ def encode(sample: Sample, stamp: tuple[int, int, int], slot: Slot | None = None
     prefix = _PREFIX.pack(VERSION, kind, form, 0, epoch, seq, at_ns, t_ns, size[0], size[1])
     if not isinstance(body, bytes) and not body.c_contiguous:
         body = body.tobytes()
-    return b"".join((topic(sample.stream), prefix, body))
+    return b"".join((sample.stream.encode(), b"\0", prefix, body))
 
 
 def encode_jpeg(frame: Frame, stamp: tuple[int, int, int], quality: int) -> bytes:
