@@ -167,7 +167,7 @@ class BusReceive:
 
 def _array(sample: Sample) -> UInt8Array:
     if isinstance(sample, AudioChunk):
-        return sample.pcm.reshape(-1).view(np.uint8)
+        return np.frombuffer(sample.pcm.data, np.uint8)
     assert isinstance(sample, TextEvent)
     return np.frombuffer(sample.text.encode(), np.uint8)
 

@@ -67,9 +67,13 @@ def stamp_of(sample: Sample, epoch: int = 0) -> Stamp:
     return Stamp(epoch, sample.seq, sample.t_publish_ns)
 
 
-def topic(stream: str) -> bytes:
-    """What to subscribe to for one stream."""
-    return stream.encode() + b"\0"
+def topic(stream: str, *, observer: bool = False) -> bytes:
+    """What to subscribe to for one stream.
+
+    An `observer` subscribes to the first byte behind the topic too. It is sent the same, and a
+    publisher can tell it from whom the stream is for.
+    """
+    return stream.encode() + (bytes([0, VERSION]) if observer else b"\0")
 
 
 def encode(sample: Sample, stamp: tuple[int, int, int], slot: Slot | None = None) -> bytes:
@@ -82,18 +86,19 @@ def encode(sample: Sample, stamp: tuple[int, int, int], slot: Slot | None = None
     body: Any
     if isinstance(sample, Frame):
         kind, form, size = PIXELS, sample.order == "rgb", sample.pixels.shape
-        body = sample.pixels.data
+        body = sample.pixels
         if slot is not None:
             kind, body = IN_RING, _PLACE.pack(*slot.place)
     elif isinstance(sample, AudioChunk):
-        kind, (n_samples, form), body = PCM, sample.pcm.shape, sample.pcm.data
+        kind, (n_samples, form), body = PCM, sample.pcm.shape, sample.pcm
         size = n_samples, sample.rate_hz
     else:
         body = _encoder.encode(sample)
     prefix = _PREFIX.pack(VERSION, kind, form, 0, epoch, seq, at_ns, t_ns, size[0], size[1])
-    if not isinstance(body, bytes) and not body.c_contiguous:
-        body = body.tobytes()
-    return b"".join((sample.stream.encode(), b"\0", prefix, body))
+    try:
+        return b"".join((sample.stream.encode(), b"\0", prefix, body))
+    except TypeError:  # an array that does not lie in one piece
+        return b"".join((sample.stream.encode(), b"\0", prefix, body.tobytes()))
 
 
 def encode_jpeg(frame: Frame, stamp: tuple[int, int, int], quality: int) -> bytes:
@@ -127,9 +132,9 @@ class Decoder:
         at = self._at
         try:
             prefix = _PREFIX.unpack_from(data, at)
-            version, kind, _, _, self.epoch, _, _, _, _, _ = prefix
-            if version != VERSION:
-                raise WireError(f"wire version {version}: this program reads version {VERSION}")
+            kind, self.epoch = prefix[1], prefix[4]
+            if prefix[0] != VERSION:
+                raise WireError(f"wire version {prefix[0]}: this program reads version {VERSION}")
             if kind == PCM:
                 return self._chunk(prefix, data)
             if kind == MSGPACK:
