@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from engines.error import BundleError
+from engines.fusion.name import DEFAULT_FUSION
 
 FORMAT = 1
 SHIPPED = Path(__file__).parent / "bundles"
@@ -66,6 +67,12 @@ class ReadingsSpec(EncoderSpec, frozen=True, kw_only=True, forbid_unknown_fields
     window: Count
 
 
+class FusionFile(File, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The fusion, and which of engines.fusion.name.FUSIONS it is; the first bundles did not say."""
+
+    method: str = DEFAULT_FUSION
+
+
 class Encoders(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The encoders, by modality. Their order here is the order of modality ids and slots."""
 
@@ -83,7 +90,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     labels: tuple[str, ...]
     width: Count
     encoders: Encoders
-    fusion: File
+    fusion: FusionFile
     probe: File
     made_by: str = ""
 

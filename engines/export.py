@@ -14,7 +14,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from engines.bundle import FORMAT, File, Manifest, sha256
+from engines.bundle import FORMAT, File, FusionFile, Manifest, sha256
 from engines.error import EngineError
 from engines.example import Array, Example
 from engines.model import HomeModel
@@ -51,7 +51,8 @@ def _write(
 ) -> dict[str, Array]:
     """Export one graph, and return what torch computes once ONNX Runtime agrees."""
     arguments = tuple(torch.from_numpy(value) for value in inputs.values())
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of what nobody asked for
+    for chatty in ("torch.onnx", "onnxscript", "onnx_ir"):  # they tell what nobody asked for
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
         torch.onnx.export(
@@ -92,7 +93,7 @@ def _draft(model: HomeModel, name: str, made_by: str) -> Manifest:
         labels=model.labels,
         width=model.width,
         encoders=model.specs,
-        fusion=File(file="fusion.onnx", sha256=""),
+        fusion=FusionFile(file="fusion.onnx", sha256="", method=model.fusion.name),
         probe=File(file="probe.npz", sha256=""),
         made_by=made_by,
     )

@@ -1,4 +1,4 @@
-"""The torch models: one encoder a modality, and the fusion of their tokens with attention.
+"""The torch models: one encoder a modality, and the fusion of their tokens.
 
 Written for TensorRT 10.3: Conv2d only, attention by hand, finite masks, no data-dependent shape.
 """
@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from engines.bundle import Encoders, EncoderSpec, ReadingsSpec
+from engines.fusion.entry import Sizes
+from engines.fusion.fusion import Fusion
+from engines.fusion.name import DEFAULT_FUSION, FusionName
 
-MASKED = -1e4  # finite, and safe in half precision
-HEADS = 4
+WIDTH = 64
 
 
 def _convolve(*channels: int) -> nn.Sequential:
@@ -101,89 +103,25 @@ class ReadingsEncoder(nn.Module):
         return self.norm(self.layers(changes)).unsqueeze(1)  # type: ignore[no-any-return]
 
 
-class Attention(nn.Module):
-    """A pre-norm transformer layer over the slots; `mask` is 0 or MASKED, (B, 1, 1, N)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm, self.norm_after = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.mix = nn.Linear(width, width)
-        self.think = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width)
-        )
-
-    def forward(self, slots: Tensor, mask: Tensor) -> Tensor:
-        batch, n, width = slots.shape
-        parts = self.qkv(self.norm(slots)).reshape(batch, n, 3, HEADS, width // HEADS)
-        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
-        scores = query @ key.transpose(2, 3) * (width // HEADS) ** -0.5 + mask
-        mixed = (torch.softmax(scores, 3) @ value).transpose(1, 2).reshape(batch, n, width)
-        slots = slots + self.mix(mixed)
-        return slots + self.think(self.norm_after(slots))  # type: ignore[no-any-return]
-
-
-class Fusion(nn.Module):
-    """Tokens of all streams to scores and to the attention that was paid to each slot.
-
-    Takes tokens (B, N, D), modality int (B, N), age in seconds (B, N), present 0 or 1 (B, N).
-    What stands in a slot that is not present, be it NaN, has no effect.
-    """
-
-    def __init__(self, width: int, n_modalities: int, n_labels: int) -> None:
-        super().__init__()
-        self.kind = nn.Embedding(n_modalities, width)
-        self.missing = nn.Parameter(torch.zeros(width))
-        self.age = nn.Linear(2, width)
-        self.layers = nn.ModuleList(Attention(width) for _ in range(2))
-        self.norm = nn.LayerNorm(width)
-        self.query = nn.Linear(width, 1)
-        self.head = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, n_labels)
-        )
-
-    def forward(
-        self, tokens: Tensor, modality: Tensor, age: Tensor, present: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        logits, attention = self.logits(tokens, modality, age, present)
-        return torch.softmax(logits, 1), attention
-
-    def logits(
-        self, tokens: Tensor, modality: Tensor, age: Tensor, present: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        there = present > 0.5
-        known_age = torch.where(there, age, torch.zeros_like(age)).clamp(0.0, 30.0)
-        ages = torch.stack([torch.log1p(known_age), known_age / 10.0], 2)
-        slots = (
-            torch.where(there.unsqueeze(2), tokens, self.missing)
-            + self.kind(modality)
-            + self.age(ages)
-        )
-        mask = (1.0 - there.float()) * MASKED
-        for layer in self.layers:
-            slots = layer(slots, mask[:, None, None, :])
-        slots = self.norm(slots)
-        attention = torch.softmax(self.query(slots).squeeze(2) + mask, 1)
-        return self.head((attention.unsqueeze(1) @ slots).squeeze(1)), attention
-
-
 class HomeModel(nn.Module):
     """All encoders, the fusion, and the heads that judge one modality alone while training."""
 
-    def __init__(self, specs: Encoders, labels: Sequence[str], width: int = 64) -> None:
+    def __init__(
+        self, specs: Encoders, labels: Sequence[str], fusion: FusionName = DEFAULT_FUSION
+    ) -> None:
         super().__init__()
-        self.specs, self.labels, self.width = specs, tuple(labels), width
+        self.specs, self.labels, self.width = specs, tuple(labels), WIDTH
         assert specs.readings is not None
         self.encoders = nn.ModuleDict(
             {
-                "image": ImageEncoder(width),
-                "audio": AudioEncoder(width),
-                "text": TextEncoder(width),
-                "readings": ReadingsEncoder(width, specs.readings),
+                "image": ImageEncoder(WIDTH),
+                "audio": AudioEncoder(WIDTH),
+                "text": TextEncoder(WIDTH),
+                "readings": ReadingsEncoder(WIDTH, specs.readings),
             }
         )
-        self.fusion = Fusion(width, len(self.encoders), len(labels))
-        self.alone = nn.ModuleDict({name: nn.Linear(width, len(labels)) for name in self.encoders})
+        self.fusion = Fusion(fusion, Sizes(WIDTH, len(self.encoders), len(labels)))
+        self.alone = nn.ModuleDict({name: nn.Linear(WIDTH, len(labels)) for name in self.encoders})
 
     def spec(self, modality: str) -> EncoderSpec:
         spec: EncoderSpec = getattr(self.specs, modality)

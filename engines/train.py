@@ -18,6 +18,7 @@ from engines.augment import augmented
 from engines.bundle import Encoders
 from engines.error import EngineError
 from engines.example import Example
+from engines.fusion.name import DEFAULT_FUSION, FusionName
 from engines.model import HomeModel
 from engines.noise import noise_input
 
@@ -31,12 +32,13 @@ LONGEST_AGE_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How long and how fast to train."""
+    """What to train, how long and how fast."""
 
     epochs: int = 12
     batch: int = 64
     rate: float = 2e-3
     seed: int = 0
+    fusion: FusionName = DEFAULT_FUSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def train(
 ) -> HomeModel:
     """Train a new model on examples; the same examples and seed give the same model."""
     torch.manual_seed(recipe.seed)
-    model = HomeModel(specs, labels)
+    model = HomeModel(specs, labels, recipe.fusion)
     data = stack(list(examples), model)
     noise = _noise_pool(model, recipe.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=0.02)

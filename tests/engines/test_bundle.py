@@ -42,6 +42,12 @@ def test_the_shipped_bundle_is_whole_small_and_right() -> None:
     CompiledBundle(bundle, "onnxruntime").close()
 
 
+def test_a_bundle_that_does_not_say_its_fusion_is_one_of_self_attention(folder: Path) -> None:
+    assert read_manifest(folder).fusion.method == "self_attention"
+    edit(folder, lambda manifest: manifest["fusion"].update(method="mean"))
+    assert read_manifest(folder).fusion.method == "mean"
+
+
 def test_a_changed_file_is_refused(folder: Path) -> None:
     with open(folder / "image.onnx", "ab") as file:
         file.write(b"x")

@@ -1,0 +1,28 @@
+"""The mean of the modalities that are there."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from engines.fusion.entry import Entered, Sizes
+from engines.fusion.mask import masked
+from engines.fusion.modality import average, by_modality
+from engines.fusion.readout import make_head
+
+
+class Mean(nn.Module):
+    """Every present modality counts alike.
+
+    The weight of a slot is its share in that mean; the order of a modality's slots is of no effect.
+    """
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.head = make_head(sizes)
+
+    def forward(self, entered: Entered) -> tuple[Tensor, Tensor]:
+        each = by_modality(entered, self.sizes.modalities)
+        weight = torch.softmax(masked(each.there), 1)
+        return self.head(average(weight, each.vectors)), average(weight, each.slots)
