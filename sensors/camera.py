@@ -12,12 +12,13 @@ import cv2
 from pipeline.config import Camera
 from pipeline.error import ConfigError, SensorLostError
 from pipeline.sample import Frame, read_only
+from sensors import csi
 from sensors.exposure import Exposure, Lend, Picture, own_memory
 from sensors.video import NS_PER_S, LiveReader, RateLimit, open_file, shown
 
 WAIT_S = 0.25
 LATE_NS = NS_PER_S // 2
-SCHEMES = ("rtsp", "rtsps", "http", "https", "udp")
+SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", csi.SCHEME)
 DEFAULT_FPS = 25.0
 
 
@@ -66,6 +67,8 @@ def _is_live(source: str) -> bool:
     scheme, mark, _ = source.partition("://")
     if mark and scheme not in SCHEMES:
         raise ConfigError(f"camera {shown(source)}: the URLs are {', '.join(SCHEMES)}")
+    if scheme == csi.SCHEME:
+        csi.check(source)
     return bool(mark) or source.isdecimal() or source.startswith("/dev/")
 
 

@@ -14,6 +14,8 @@ import stat
 import time
 from typing import BinaryIO
 
+from pipeline.broker import is_broker
+from pipeline.config import Readings, Text
 from pipeline.error import ConfigError, SensorLostError
 from sensors.listener import pulled, served
 from sensors.splitter import READ_BYTES, WAIT_S, Lines, LineSplitter
@@ -23,6 +25,15 @@ LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "[::1]": "::1"}
 STDIN_FD = 0
 
 log = logging.getLogger(__name__)
+
+
+def lines_of(line: Text | Readings, counters: dict[str, int]) -> Lines:
+    """The lines of a stream's source. Raises ConfigError, SensorLostError."""
+    if is_broker(line.source):
+        from sensors.topic import messages
+
+        return messages(line, counters)
+    return lines(line.source, counters)
 
 
 def lines(source: str | int, counters: dict[str, int]) -> Lines:
@@ -36,7 +47,7 @@ def lines(source: str | int, counters: dict[str, int]) -> Lines:
     if isinstance(source, int) or (mark and scheme not in ("tcp", "zmq", "zmq+ipc")):
         raise ConfigError(
             f"{source}: is no source of lines; use stdin, a file, tcp://HOST:PORT,"
-            " zmq://HOST:PORT or zmq+ipc://PATH"
+            " zmq://HOST:PORT, zmq+ipc://PATH or mqtt://HOST:PORT/TOPIC"
         )
     if not mark:
         return _stdin(counters) if source == "stdin" else _followed(source, counters)

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,15 @@ from pipeline.backoff import Backoff
 from pipeline.child import HealthReporter, Stop
 from pipeline.config import Camera, Config, Microphone, Readings, Stream, Text
 from pipeline.error import ConfigError, SensorHungError, SensorLostError
-from pipeline.publisher import LENT_SLOTS, RING_SLOTS, Publisher
+from pipeline.footprint import ring_slots
+from pipeline.publisher import Publisher
 from pipeline.sample import Sample, Source
+from sensors.watchdog.watchdog import Watchdog, told
 
 MAX_WAIT_S = 0.5  # between two looks at the clock, the stop request and the next health report
 FIRST_READER_S = 10.0  # so long a sensor waits for somebody to read what it captures
+REOPEN_S = 4.0  # the longest wait before a lost device is opened again: its cable may be back
+RECORDER_S = 1.0  # and so long for a recorder besides, which may have failed
 
 log = logging.getLogger(__name__)
 
@@ -85,21 +89,28 @@ def _simulated(line: Stream, stream: str, seed: int) -> Generator[Sample | None,
 class Publishing:
     """The publishing loop: waits until a sample is due, sends it, reports health.
 
-    A lost device is reported and opened again after a back-off; it is not a crash.
+    A lost device is reported and opened again after a back-off; it is not a crash. One that is
+    stuck is reported with its faults.
     """
 
     def __init__(
-        self, source: Source, publisher: Publisher, health: HealthReporter, stop: Stop
+        self,
+        source: Source,
+        publisher: Publisher,
+        health: HealthReporter,
+        watchdog: Watchdog,
+        stop: Stop,
     ) -> None:
         self._source, self._publisher = source, publisher
-        self._health, self._stop = health, stop
-        self._backoff = Backoff()
+        self._health, self._watchdog, self._stop = health, watchdog, stop
+        self._backoff = Backoff(REOPEN_S)
 
     def run(self) -> None:
         """Publish until told to stop."""
         while not self._stop.is_set():
             try:
                 self._publish_all()
+                self._forget_faults()
                 self._health.report("ended")
                 self._wait_until(None)
             except SensorHungError:
@@ -110,22 +121,29 @@ class Publishing:
                     raise
                 wait_s = self._backoff.take_s()
                 log.warning("lost: %s; trying again in %.1f s", error, wait_s)
+                self._forget_faults()
                 self._health.report("lost", str(error))
                 self._wait_until(time.monotonic_ns() + int(wait_s * 1e9))
+        self._forget_faults()
 
-    def wait_for_reader(self, stream: str) -> None:
-        """Wait, not for ever, for the first reader: what it misses would be lost uncounted."""
-        deadline_s = time.monotonic() + FIRST_READER_S
+    def wait_for_readers(self, stream: str, *, recorded: bool) -> None:
+        """Wait, not for ever, for the node, and the recorder: what they miss is lost uncounted."""
+        self._wait_for(stream, FIRST_READER_S)
+        if recorded:
+            self._wait_for(stream, RECORDER_S, observer=True)
+
+    def _wait_for(self, stream: str, limit_s: float, *, observer: bool = False) -> None:
+        deadline_s = time.monotonic() + limit_s
         while not self._stop.is_set() and time.monotonic() < deadline_s:
             self._health.beat()
-            if self._publisher.wait_for_subscriber(stream, 0.1):
+            if self._publisher.wait_for_subscriber(stream, 0.1, observer=observer):
                 return
 
     def _publish_all(self) -> None:
         # Closed here and not by the garbage collector, so that a device that hangs is noticed.
         with closing(self._source()) as samples:
             for sample in samples:
-                self._health.beat()
+                self._beat()
                 if sample is not None:
                     self._wait_until(sample.t_publish_ns)
                 if self._stop.is_set():
@@ -136,8 +154,37 @@ class Publishing:
     def _publish(self, sample: Sample) -> None:
         self._publisher.send(sample)
         self._health.counters["captured"] += 1
-        if self._health.state != "running":
+        self._watchdog.look(sample, time.monotonic_ns())
+        if self._health.state not in ("running", "stuck"):
             self._backoff.reset()
+            self._health.report("running")
+        self._tell_faults()
+
+    def _beat(self) -> None:
+        self._health.beat()
+        if self._health.state in ("running", "stuck"):
+            self._watchdog.beat(time.monotonic_ns())
+            self._tell_faults()
+
+    def _forget_faults(self) -> None:
+        """There are no more samples that could be wrong."""
+        self._watchdog.reset()
+        self._health.faults = []
+
+    def _tell_faults(self) -> None:
+        """Report faults as they begin and end."""
+        before, now = self._health.faults, self._watchdog.faults
+        if now == before:
+            return
+        self._health.faults = now
+        for fault in set(now) - set(before):
+            name = f"faults.{fault}"
+            self._health.counters[name] = self._health.counters.get(name, 0) + 1
+        if now:
+            log.warning("stuck: %s", told(now))
+            self._health.report("stuck", told(now))
+        else:
+            log.info("no longer stuck")
             self._health.report("running")
 
     def _wait_until(self, due_ns: int | None) -> None:
@@ -147,22 +194,29 @@ class Publishing:
             if left_s <= 0:
                 return
             self._stop.wait(min(left_s, MAX_WAIT_S))
-            self._health.beat()
+            self._beat()
 
 
-def publish(config: Config, stream: str, stop: Stop) -> None:
-    """Run one sensor until told to stop. Raises BusError and ConfigError."""
+def publish(
+    config: Config,
+    stream: str,
+    stop: Stop,
+    *,
+    opened: Callable[..., Publisher] = Publisher,
+    altered: Callable[[Source], Source] = lambda source: source,
+) -> None:
+    """Run one sensor until told to stop. Raises BusError and ConfigError.
+
+    `opened` makes the publisher, `altered` what is published: sensors.faulty gives its own.
+    """
     line = config.streams[stream]
-    # Every frame that waits in a queue needs a slot; of `latest` ones only the newest counts, but
-    # for a recorder.
-    queues = line.policy == "queue" or line.record in ("jpeg", "lossless")
-    slots = RING_SLOTS + LENT_SLOTS + (line.bound if queues else 0)
-    with Publisher(config.endpoint(stream), bound=line.bound, slots=slots) as publisher:
+    slots = ring_slots(line)
+    with opened(config.endpoint(stream), bound=line.bound, slots=slots) as publisher:
         health = HealthReporter(stream, publisher, {"captured": 0})
-        source = source_of(config, stream, health.counters, publisher)
+        source = altered(source_of(config, stream, health.counters, publisher))
         try:
-            publishing = Publishing(source, publisher, health, stop)
-            publishing.wait_for_reader(stream)
+            publishing = Publishing(source, publisher, health, Watchdog(line), stop)
+            publishing.wait_for_readers(stream, recorded=config.records(stream))
             publishing.run()
         except SensorHungError as error:
             # A device call that never returns would keep this process from ending.

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.config import Readings
 from pipeline.sample import Float32Array, Reading, read_only
-from sensors.lines import lines
+from sensors.lines import lines_of
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +35,7 @@ def readings(
     counters = {} if counters is None else counters
     first: Line | None = None
     seq = 0
-    for line in lines(config.source, counters):
+    for line in lines_of(config, counters):
         if line is None:
             yield None
             continue

@@ -14,7 +14,7 @@ import msgspec
 
 from pipeline.config import Text
 from pipeline.sample import TextEvent
-from sensors.lines import lines
+from sensors.lines import lines_of
 
 # What every encoding of a field can hold.
 MAX_FIELD_DEPTH = 8
@@ -30,7 +30,7 @@ def events(
     """
     counters = {} if counters is None else counters
     seq = 0
-    for line in lines(config.source, counters):
+    for line in lines_of(config, counters):
         if line is None:
             yield None
             continue

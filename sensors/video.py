@@ -19,6 +19,7 @@ import cv2
 
 from pipeline.error import SensorHungError, SensorLostError
 from pipeline.publisher import LENT_SLOTS
+from sensors import csi
 from sensors.exposure import Exposure, Picture
 
 NS_PER_S = 1_000_000_000
@@ -41,6 +42,8 @@ def open_file(path: str) -> cv2.VideoCapture:
 def open_live(source: str) -> cv2.VideoCapture:
     """An opened device (an index, or a path under /dev) or URL; ask `isOpened()`."""
     _be_quiet()
+    if source.startswith(f"{csi.SCHEME}://"):
+        return cv2.VideoCapture(csi.pipeline(source), cv2.CAP_GSTREAMER)
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_LIMIT_MS]
     limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_LIMIT_MS]
     if "://" in source:
@@ -156,7 +159,8 @@ class LiveReader:
 def _be_quiet() -> None:
     """OpenCV and FFmpeg write to stderr what the errors of this program already say."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    if hasattr(cv2.utils, "logging"):  # before OpenCV 4.7 there is none, and less is written
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from pipeline.error import ConfigError, SensorLostError
 from pipeline.publisher import Publisher
 from pipeline.sample import Sample, TextEvent
 from pipeline.subscriber import Subscriber
-from sensors.process import Publishing
+from sensors.process import RECORDER_S, Publishing
+from sensors.watchdog import Watchdog
 
 STREAM = "text/a"
 LIMIT_S = 10.0
@@ -26,7 +28,8 @@ def text(content: str) -> TextEvent:
 
 
 def publishing(publisher: Publisher, source: Flaky, stop: Stop) -> Publishing:
-    return Publishing(source, publisher, HealthReporter(STREAM, publisher, {"captured": 0}), stop)
+    health = HealthReporter(STREAM, publisher, {"captured": 0})
+    return Publishing(source, publisher, health, Watchdog(Text(source="")), stop)
 
 
 class Flaky:
@@ -82,7 +85,9 @@ def test_a_sensor_waits_for_its_first_reader_or_the_stop(tmp_path: Path) -> None
     endpoint, stop = f"ipc://{tmp_path}/s.ipc", Stop()
     with Publisher(endpoint) as publisher:
         loop = publishing(publisher, Flaky(), stop)
-        waiting = threading.Thread(target=loop.wait_for_reader, args=[STREAM])
+        waiting = threading.Thread(
+            target=loop.wait_for_readers, args=[STREAM], kwargs={"recorded": False}
+        )
         waiting.start()
         health = Subscriber({}, [endpoint])  # who reads only this does not count
         while STREAM not in health.health:
@@ -93,7 +98,44 @@ def test_a_sensor_waits_for_its_first_reader_or_the_stop(tmp_path: Path) -> None
         assert not waiting.is_alive()
         stop.ask()
         began_s = time.monotonic()
-        loop.wait_for_reader(STREAM)
+        loop.wait_for_readers(STREAM, recorded=True)
         assert time.monotonic() - began_s < 1.0
     reader.close()
     health.close()
+
+
+def test_a_sensor_that_is_recorded_waits_for_the_recorder_too_but_not_for_ever(
+    tmp_path: Path,
+) -> None:
+    endpoint, stop = f"ipc://{tmp_path}/s.ipc", Stop()
+    table = {STREAM: (endpoint, Text(source=""))}
+    with Publisher(endpoint) as publisher:
+        loop = publishing(publisher, Flaky(), stop)
+        recorder = Subscriber(table, observer=True)
+        waiting = threading.Thread(
+            target=loop.wait_for_readers, args=[STREAM], kwargs={"recorded": True}
+        )
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive()  # a recorder alone is no reader
+        node = Subscriber(table)
+        waiting.join(LIMIT_S)
+        assert not waiting.is_alive()
+        publisher.send(text("first"))
+        for reader in (node, recorder):
+            assert heard(reader) == "first"
+        recorder.close()
+        node.close()
+    with Publisher(endpoint) as publisher, closing(Subscriber(table)):
+        loop, began_s = publishing(publisher, Flaky(), stop), time.monotonic()
+        loop.wait_for_readers(STREAM, recorded=True)  # whose recorder has failed
+        assert RECORDER_S <= time.monotonic() - began_s < LIMIT_S
+
+
+def heard(reader: Subscriber) -> str:
+    deadline_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline_s:
+        for sample in reader.receive(50):
+            assert isinstance(sample, TextEvent)
+            return sample.text
+    raise AssertionError("nothing was heard")
