@@ -7,12 +7,14 @@ from pathlib import Path
 
 from engines.bundle import load_bundle
 from engines.compiled import CompiledBundle
+from engines.example import HOME, Example
+from engines.fusion.name import FusionName
 from pipeline.config import Config
 from pipeline.dataset import examples
 from pipeline.evaluation import evaluate
 from pipeline.loader import load
 from pipeline.summary import Truth
-from sensors.simulator import TRAIN, UNSEEN, Home, noise, scene_windows
+from sensors.simulator import SITUATIONS, TRAIN, UNSEEN, Home, Ranges, noise, scene_windows
 
 DEMO = Path(__file__).parent / "config" / "demo.toml"
 SETTLED_S = 1.5  # after this much of a scene every window lies within it
@@ -44,19 +46,21 @@ def accuracy(bundle: str, *, n_scenes: int, seed: int) -> dict[str, float]:
     )
 
 
-def train_bundle(folder: Path, *, n_scenes: int, seed: int) -> None:
+def cut_examples(ranges: Ranges, *, n_scenes: int, seed: int) -> list[Example]:
+    """What the demo's streams would give the encoders at one tick of each scene."""
+    config = demo_config()
+    home = Home(seed=seed, ranges=ranges)
+    windows = scene_windows(home, scenes=n_scenes, streams=list(config.streams))
+    return list(examples(windows, config, HOME))
+
+
+def train_bundle(folder: Path, *, n_scenes: int, seed: int, fusion: FusionName) -> None:
     """Train the bundle "home" on simulated scenes and write it. Needs torch."""
-    from engines.example import HOME
     from engines.export import export
     from engines.train import Recipe, train
-    from sensors.simulator import SITUATIONS
 
-    config = demo_config()
-    home = Home(seed=seed, ranges=TRAIN)
-    made = list(
-        examples(scene_windows(home, scenes=n_scenes, streams=list(config.streams)), config, HOME)
-    )
-    model = train(made, SITUATIONS, HOME, Recipe(seed=seed))
+    made = cut_examples(TRAIN, n_scenes=n_scenes, seed=seed)
+    model = train(made, SITUATIONS, HOME, Recipe(seed=seed, fusion=fusion))
     whole = next(example for example in made if len(example.inputs) == len(model.encoders))
-    made_by = f"sensorium train --scenes {n_scenes} --seed {seed}"
+    made_by = f"sensorium train --scenes {n_scenes} --seed {seed} --fusion {fusion}"
     export(model, whole, folder, name="home", made_by=made_by)
