@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST_FLAGS ?=
 SCENES ?= 14000
 
-.PHONY: setup demo test test-all soak check bundle evaluate bench wheel system clean
+.PHONY: setup demo test test-all soak check bundle evaluate bench wheel image system clean
 
 setup: .venv/setup
 
@@ -27,12 +27,15 @@ test: setup
 test-all: .venv/train
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
-# The long runs, by hand: about twenty minutes.
+# The long runs, by hand.
 soak: setup
 	$(BIN)/pip install --quiet atheris
+	$(BIN)/pytest -s tests/system/test_soak.py --soak-minutes 30
 	$(BIN)/pytest -s tests/system/test_ring_chaos.py --kills 2000
+	$(BIN)/pytest -s tests/system/test_kills.py --run-kills 200 --timeout 3600
 	$(BIN)/pytest -s tests/system/test_real_input.py --real-seconds 120
 	$(BIN)/python -m tests.fuzz_wire -max_total_time=600
+	$(BIN)/sensorium chaos deploy/chaos/short.toml --minutes 10
 
 check: .venv/train
 	$(BIN)/ruff format --check .
@@ -53,12 +56,18 @@ bench: setup
 wheel: setup
 	$(BIN)/python -m build --wheel
 
+# IMAGE_BASE=sensorium-base is what deploy/container/local-base makes.
+image: wheel
+	buildah bud --format docker $(if $(IMAGE_BASE),--build-arg BASE=$(IMAGE_BASE)) \
+	    --file deploy/container/Containerfile --tag sensorium .
+
 system:
 	apt-get update
 	apt-get install --yes --no-install-recommends libportaudio2 alsa-utils pulseaudio pulseaudio-utils \
 	    libasound2-plugins espeak-ng sox ffmpeg python3-gi gir1.2-gst-rtsp-server-1.0 \
 	    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-	    gstreamer1.0-plugins-ugly gstreamer1.0-libav iproute2 nftables tcpdump
+	    gstreamer1.0-plugins-ugly gstreamer1.0-libav iproute2 nftables tcpdump mosquitto \
+	    prometheus openssl systemd python3-opencv buildah mmdebstrap
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -99,7 +99,7 @@ def cut(samples: Sequence[Sample], rule: WindowRule) -> Window | None:
     lasted_ns = 0
     for start in range(len(samples) - 1, -1, -1):
         sample = samples[start]
-        if start + 1 < len(samples) and not _follows(sample, samples[start + 1]):
+        if start + 1 < len(samples) and not follows(sample, samples[start + 1]):
             return None
         lasted_ns += sample.t_end_ns - sample.t_capture_ns
         if lasted_ns >= rule.duration_ns:
@@ -107,7 +107,7 @@ def cut(samples: Sequence[Sample], rule: WindowRule) -> Window | None:
     return None
 
 
-def _follows(before: Sample, after: Sample) -> bool:
+def follows(before: Sample, after: Sample) -> bool:
     """Whether nothing is missing between two samples, neither by their numbers nor in time."""
     gap_ns = after.t_capture_ns - before.t_end_ns
     return after.seq == before.seq + 1 and abs(gap_ns) <= JITTER_NS

@@ -7,9 +7,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+from engines.fusion.name import DEFAULT_FUSION, FUSIONS
+from pipeline.chaos import command as chaos_command
 from pipeline.exchange import command as exchange_command
 from pipeline.label import command as label_command
+from pipeline.latency import command as latency_command
 from pipeline.log import command as log_command
+from pipeline.monitor import command as monitor_command
 from pipeline.record import command as record_command
 from pipeline.replay import command as replay_command
 
@@ -49,12 +53,19 @@ def _add_run_commands(commands: Any) -> None:
     log_command.add_arguments(commands)
     exchange_command.add_arguments(commands)
     label_command.add_arguments(commands)
+    latency_command.add_arguments(commands)
+    chaos_command.add_arguments(commands)
 
 
 def _add_config_commands(commands: Any) -> None:
     sensor = _add(commands, "sensor", "run one sensor alone, publishing on its endpoint")
     sensor.add_argument("stream", help="as camera/door")
     _add(commands, "keys", "make this user's key if there is none; show the public one")
+    service = _add(commands, "install-service", "write a systemd unit for a configuration")
+    service.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
+    service.add_argument("--name", default="", help="of the service; default: that of the run")
+    service.add_argument("--user", action="store_true", help="a service of this user")
+    service.add_argument("--print", action="store_true", help="only show it")
     validate = _add(commands, "validate", "check a configuration and its bundle")
     graph = _add(commands, "graph", "show streams, endpoints, policies and who reads them")
     for parser in (sensor, validate, graph):
@@ -67,16 +78,27 @@ def _add_model_commands(commands: Any) -> None:
     evaluate.add_argument("--bundle", default="home", help="a shipped bundle or a folder")
     evaluate.add_argument("--scenes", type=_count, default=1000)
     evaluate.add_argument("--seed", type=int, default=2026)
-    bench = _add(commands, "bench", "measure the pipeline against raw ZeroMQ and plain files")
-    bench.add_argument("what", choices=["camera", "transport", "log", "record"])
+    bench = _add(commands, "bench", "measure a run, or parts against raw ZeroMQ and plain files")
+    bench.add_argument("what", choices=["run", "camera", "transport", "log", "record"])
+    latency_command.add_run_arguments(bench)
     bench.add_argument("--frames", type=_count, default=600, help="of camera")
-    bench.add_argument("--runs", type=_count, default=5, help="of all but camera")
-    bench.add_argument("--seconds", type=_seconds, default=20.0, help="of each run of record")
+    bench.add_argument("--runs", type=_count, default=5, help="of transport, log, record")
+    bench.add_argument(
+        "--seconds", type=_seconds, default=20.0, help="of each run of run and record"
+    )
     train = _add(commands, "train", "train a bundle on the simulator (needs torch)")
     train.add_argument("--scenes", type=_count, default=14_000)
     train.add_argument("--seed", type=int, default=7)
     train.add_argument("--out", type=Path, required=True, help="the bundle's folder")
-    for parser in (evaluate, bench):
+    train.add_argument(
+        "--fusion", choices=FUSIONS, default=DEFAULT_FUSION, help="default: %(default)s"
+    )
+    compare = _add(commands, "compare-fusions", "train and measure each fusion (needs torch)")
+    compare.add_argument("--scenes", type=_count, default=1000)
+    compare.add_argument("--epochs", type=_count, default=6)
+    compare.add_argument("--seed", type=int, default=7)
+    compare.add_argument("--only", nargs="+", choices=FUSIONS, default=FUSIONS, help="these")
+    for parser in (evaluate, bench, compare):
         _add_json(parser)
 
 
@@ -89,6 +111,7 @@ def _add_control_commands(commands: Any) -> None:
         ("unmute", "switch a sensor on again"),
     ):
         _add(commands, name, text).add_argument("stream", help="as camera/door")
+    monitor_command.add_arguments(commands)
     for name in ("status", "stop", "mute", "unmute", "trigger"):
         parser = commands.choices[name]
         parser.add_argument("--run", default="", help="name of the run, if several are running")

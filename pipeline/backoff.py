@@ -9,12 +9,12 @@ MAX_S = 30.0
 class Backoff:
     """Waiting times that double with each attempt, up to a limit."""
 
-    def __init__(self) -> None:
-        self._next_s = FIRST_S
+    def __init__(self, max_s: float = MAX_S) -> None:
+        self._next_s, self._max_s = FIRST_S, max_s
 
     def take_s(self) -> float:
         """How long to wait this time."""
-        now_s, self._next_s = self._next_s, min(2 * self._next_s, MAX_S)
+        now_s, self._next_s = self._next_s, min(2 * self._next_s, self._max_s)
         return now_s
 
     def reset(self) -> None:

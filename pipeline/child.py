@@ -97,6 +97,7 @@ class HealthReporter:
         self._next_ns = 0
         self.state = "starting"
         self.last_error = ""
+        self.faults: list[str] = []
 
     @property
     def due(self) -> bool:
@@ -124,5 +125,6 @@ class HealthReporter:
             state=self.state,
             counters=dict(self.counters),
             last_error=self.last_error,
+            faults=list(self.faults),
         )
         self._publisher.send(health)

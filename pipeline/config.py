@@ -14,6 +14,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from pipeline.outlet import Action, EventRule, Out
+
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
 TickRate: TypeAlias = Annotated[float, Meta(gt=0, le=1000)]
@@ -25,6 +27,11 @@ Form: TypeAlias = Literal["none", "tokens", "jpeg", "lossless"]  # what is recor
 Compression: TypeAlias = Literal["none", "lz4", "zstd"]
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Kind: TypeAlias = Literal["camera", "microphone", "text", "readings"]
+# What sensors.watchdog finds wrong with the samples of a stream.
+PaceFault: TypeAlias = Literal["stamps", "slow", "fast"]
+CameraFault: TypeAlias = Literal["frozen", "black", "covered", "noise"] | PaceFault
+SoundFault: TypeAlias = Literal["frozen", "silent", "clipping"] | PaceFault
+Fault: TypeAlias = CameraFault | SoundFault
 
 # The modality under which a bundle knows each kind of stream.
 MODALITY: Mapping[str, str] = {
@@ -56,6 +63,8 @@ class Stream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     insecure: bool = False
     remote: Remote | None = None
     record: Form = "none"
+    required: bool = False
+    mask_faults: tuple[Fault, ...] = ()
 
     @property
     def is_remote(self) -> bool:
@@ -77,6 +86,8 @@ class Camera(Stream, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rate_hz: Positive | None = None
     resize: tuple[Count, Count] | None = None
     loop: bool = False
+    mask_faults: tuple[CameraFault, ...] = ("black", "covered")  # it sees nothing: it is absent
+    frozen_s: Positive | None = None
 
 
 class Microphone(Stream, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,15 +96,23 @@ class Microphone(Stream, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_age_ms: Positive = 1500
     sample_rate_hz: Count = 16_000
     loop: bool = False
+    mask_faults: tuple[SoundFault, ...] = ("silent",)  # a muted one is absent; it hears no quiet
 
 
 class Text(Stream, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """ "stdin", a file that is followed, tcp://HOST:PORT, zmq://HOST:PORT or "simulator"."""
+    """ "stdin", a followed file, tcp://, zmq://, mqtt:// with the keys of a login, "simulator"."""
+
+    user: str = ""
+    password_file: str = ""
+    ca_file: str = ""
 
 
 class Readings(Stream, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A JSON-lines file that is followed, tcp://, zmq:// or "simulator"."""
+    """A JSON-lines file that is followed, tcp://, zmq://, mqtt:// or "simulator"."""
 
+    user: str = ""
+    password_file: str = ""
+    ca_file: str = ""
     rate_hz: Positive = 2.0
 
 
@@ -115,13 +134,6 @@ class Fusion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     inputs: dict[str, list[str]] = {}
 
 
-class Out(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where predictions go, besides the predictions endpoint, which is always there."""
-
-    jsonl: str = ""
-    endpoint: str = ""
-
-
 class Recording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table [record]. `{time}` in `file` stands for the time at which the run was started."""
 
@@ -139,6 +151,7 @@ class Incidents(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     before_s: Positive = 10
     after_s: Positive = 5
     memory_mb: Positive = 256
+    budget_mb: Positive | None = None
     label: str | list[str] = []
     score: Share = 0.5
     disagreement: Share | None = None
@@ -165,6 +178,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     out: Out = Out()
     record: Recording = Recording()
     incident: Incidents = Incidents()
+    event: list[EventRule] = []
+    action: list[Action] = []
 
     @property
     def streams(self) -> dict[str, Stream]:
@@ -203,6 +218,15 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         lines = self.streams.values()
         return any(line.server_key or (line.remote and line.remote.allow) for line in lines)
 
+    def records(self, stream: str) -> bool:
+        """Whether the recorder of the run takes the samples of a stream as they are."""
+        return self.has_recorder and self.streams[stream].record in ("jpeg", "lossless")
+
+    @property
+    def has_recorder(self) -> bool:
+        """Whether the run has a recorder."""
+        return bool(self.record.file or self.incident.directory)
+
     def endpoint(self, stream: str) -> str:
         """Where the sensor of this stream binds, or the relay of another host."""
         return self.streams[stream].endpoint or self._ipc(stream.replace("/", "-"))
@@ -223,6 +247,16 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def recorder_endpoint(self) -> str:
         """Where the recorder of the run reports its health."""
         return self._ipc("recorder")
+
+    @property
+    def home_endpoint(self) -> str:
+        """Where the process that speaks to the home reports its health."""
+        return self._ipc("home")
+
+    @property
+    def metrics_endpoint(self) -> str:
+        """Where the process that Prometheus scrapes reports its health."""
+        return self._ipc("metrics")
 
     def _ipc(self, name: str) -> str:
         return f"ipc://{self.directory / name}.ipc"

@@ -28,7 +28,10 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ProcessStatus(Struct, frozen=True, kw_only=True):
-    """One process of the run, as its supervisor sees it."""
+    """One process of the run, or a stream of another, as the supervisor sees it.
+
+    `rate_hz` is that of its samples or predictions over the last seconds, where there is one.
+    """
 
     name: str
     pid: int
@@ -36,6 +39,8 @@ class ProcessStatus(Struct, frozen=True, kw_only=True):
     restarts: int
     last_error: str
     counters: dict[str, int]
+    faults: list[str] = []
+    rate_hz: float | None = None
 
 
 class Reply(Struct, frozen=True, kw_only=True):

@@ -54,6 +54,7 @@ def check_endpoints(config: Config, place: str) -> None:
             _check_local(config.endpoint(stream), f"{place}: {stream}")
         if line.remote is not None:
             _check_relay(stream, line.remote, f"{place}: {stream}.remote")
+            _check_local(config.relay_endpoint(stream), f"{place}: {stream}.remote")
     _check_local(config.predictions_endpoint, f"{place}: out")
     _check_local(config.control_endpoint, f"{place}: control")
     owners: dict[str, str] = {}
@@ -89,6 +90,8 @@ def _claims(config: Config) -> Iterator[tuple[str, str]]:
     yield "out", config.predictions_endpoint
     yield "control", config.control_endpoint
     yield "recorder", config.recorder_endpoint
+    yield "home", config.home_endpoint
+    yield "metrics", config.metrics_endpoint
 
 
 def _check_local(endpoint: str, place: str) -> None:

@@ -25,6 +25,10 @@ class SensorHungError(SensorLostError):
     """A device call does not return; only a new process can help."""
 
 
+class RequiredStreamError(SensoriumError):
+    """A stream with `required = true` is gone, and so the run is over."""
+
+
 class ControlError(SensoriumError):
     """A running pipeline refused a request, or none is running."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,14 +19,16 @@ from pipeline.child import HEALTH_PERIOD_NS, HealthReporter, Stop
 from pipeline.config import Config
 from pipeline.frontend import RefusedError
 from pipeline.node import FusionNode
+from pipeline.output import Output
 from pipeline.prediction import Prediction
 from pipeline.publisher import Publisher
-from pipeline.sample import Health, Sample, Tokens
-from pipeline.sink import JsonLines, Sink, publish_sink
+from pipeline.sample import Health, Sample, Tokens, tokens_stream
+from pipeline.sink import Sink
 from pipeline.subscriber import Subscriber
 
 MAX_WAIT_MS = 100  # so that a stop is noticed
 PREDICTION_BOUND = 256
+RECORDER_S = 2.0  # so long the node waits for a recorder, which may have failed
 DRAIN_S = 0.4  # for the last words of sensors that were told to stop before
 
 log = logging.getLogger(__name__)
@@ -76,12 +78,14 @@ class Live:
         self._clock_ns = time.monotonic_ns()
         self._ticks = Ticks(config.tick_hz, self._clock_ns) if config.tick_hz else None
         self._deadline_ns = int((config.fusion.deadline_ms or 0) * 1e6)
+        self._heard: dict[str, Health] = {}
         self.counters = {"predictions": 0, "ticks_skipped": 0, "deadline_missed": 0}
 
     def step(self) -> None:
         """Wait for samples or the next tick, and do what is due."""
         for sample in self._subscriber.receive(self._wait_ms()):
             self._accept(sample)
+        self._hear()
         now_ns = time.monotonic_ns()
         tick_ns = self._ticks.due(now_ns) if self._ticks else None
         if tick_ns is not None and now_ns - self._clock_ns >= self._silence_ns:
@@ -101,9 +105,9 @@ class Live:
             if health is not None and health.state == "stopped":
                 self._subscriber.ledgers[stream].close(health.counters.get("captured", 0))
 
-    def count(self, jsonl_dropped: int) -> None:
-        """Bring the counters up to date."""
-        self.counters["jsonl_dropped"] = jsonl_dropped
+    def count(self, put_out: Mapping[str, int]) -> None:
+        """Bring the counters up to date, with those of the output."""
+        self.counters.update(put_out)
         self.counters["ticks_skipped"] = self._ticks.n_skipped if self._ticks else 0
         for stream, ledger in self._subscriber.ledgers.items():
             for name, value in ledger.counters().items():
@@ -113,6 +117,13 @@ class Live:
         if self._ticks is None:
             return MAX_WAIT_MS
         return min(MAX_WAIT_MS, self._ticks.wait_ms(time.monotonic_ns()))
+
+    def _hear(self) -> None:
+        """Tell the node what the sensors say of themselves, once each time."""
+        for process, health in self._subscriber.health.items():
+            if self._heard.get(process) is not health:
+                self._heard[process] = health
+                self._node.accept(health, time.monotonic_ns())
 
     def _accept(self, sample: Sample) -> None:
         try:
@@ -163,20 +174,30 @@ class LinkReporter:
                 self._publisher.send(now)
 
 
+def wait_for_recorder(config: Config, publisher: Publisher, stop: Stop) -> None:
+    """Wait, not for long, until the recorder, if any, reads all that the node publishes for it.
+
+    Sensors begin when the node listens, so what a first prediction was made of is recorded too.
+    """
+    kept = [tokens_stream(s) for s, line in config.streams.items() if line.record == "tokens"]
+    missing = {f"prediction/{config.name}", *kept} if config.has_recorder else set[str]()
+    deadline_s = time.monotonic() + RECORDER_S
+    while missing and not stop.is_set() and time.monotonic() < deadline_s:
+        missing -= {s for s in missing if publisher.wait_for_subscriber(s, 0.05, observer=True)}
+
+
 def serve(config: Config, stop: Stop) -> None:
     """Run the node until told to stop. Raises ConfigError, BundleError, EngineError, BusError."""
     publisher = Publisher(config.predictions_endpoint, bound=PREDICTION_BOUND)
     table = {name: (config.endpoint(name), line) for name, line in config.streams.items()}
-    sinks = [publish_sink(publisher)]
-    lines = JsonLines(config.out.jsonl, stop.ask) if config.out.jsonl else None
-    if lines:
-        sinks.append(lines)
+    output = Output(config, publisher, stop.ask)
     model = CompiledBundle(load_bundle(config.fusion.bundle), config.fusion.backend)
     worker = ThreadPoolExecutor(1) if config.fusion.worker else None
+    wait_for_recorder(config, publisher, stop)
     # Only now: nobody would take what came while the model was loaded.
     subscriber = Subscriber(table, [table[stream][0] for stream in config.local_streams])
     node = FusionNode(config, model, executor=worker)
-    live = Live(config, node, subscriber, sinks, publisher.send)
+    live = Live(config, node, subscriber, [output], publisher.send)
     health = HealthReporter("node", publisher, live.counters)
     health.report("running")
     links = LinkReporter(publisher, subscriber)
@@ -184,14 +205,12 @@ def serve(config: Config, stop: Stop) -> None:
         live.step()
         links.beat()
         if health.due:
-            live.count(lines.dropped if lines else 0)
+            live.count(output.counters())
             health.report()
-    if lines:
-        lines.finish()
+    output.finish()
     live.drain(list(config.sensors))
-    if lines:
-        lines.close()
-    live.count(lines.dropped if lines else 0)
+    output.close()
+    live.count(output.counters())
     health.report("stopped")
     subscriber.close()
     publisher.close()

@@ -20,7 +20,6 @@ from pipeline.config import (
     Fusion,
     Incidents,
     Microphone,
-    Out,
     Readings,
     Recording,
     Remote,
@@ -30,6 +29,8 @@ from pipeline.config import (
 )
 from pipeline.endpoint import check_endpoints
 from pipeline.error import ConfigError
+from pipeline.home.check import check_outlets
+from pipeline.outlet import Action, EventRule, Mqtt, Out, Prometheus
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -51,6 +52,9 @@ _SECTIONS: Mapping[str, type[Struct]] = {
     "record": Recording,
     "incident": Incidents,
 }
+# The tables that stand inside others, and those of which there may be many.
+_INNER: Mapping[str, type[Struct]] = {"mqtt": Mqtt, "prometheus": Prometheus}
+_LISTS: Mapping[str, type[Struct]] = {"event": EventRule, "action": Action}
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -94,13 +98,26 @@ def check(table: dict[str, Any], place: str) -> Config:
             if isinstance(stream, dict) and "remote" in stream:
                 _convert(stream["remote"], Remote, place, f"{kind}.{name}.remote")
             _convert(stream, struct, place, f"{kind}.{name}")
+    _check_outlet_keys(table, place)
     for section, section_struct in _SECTIONS.items():
         _convert(table.get(section, {}), section_struct, place, section)
     config = _convert(table, Config, place, "")
     _check_streams(config, place)
     _check_recording(config, place)
     check_endpoints(config, place)
+    check_outlets(config, place)
     return config
+
+
+def _check_outlet_keys(table: dict[str, Any], place: str) -> None:
+    out = table.get("out", {})
+    for name, struct in _INNER.items():
+        if isinstance(out, dict) and name in out:
+            _convert(out[name], struct, place, f"out.{name}")
+    for name, struct in _LISTS.items():
+        items = table.get(name, [])
+        for number, item in enumerate(items if isinstance(items, list) else ()):
+            _convert(item, struct, place, f"{name}[{number}]")
 
 
 def _check_name(name: str, place: str) -> None:

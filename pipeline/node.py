@@ -6,11 +6,12 @@ and neither changes a prediction's canonical form. Live, replay and test run the
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from typing import Any
+
+import numpy.typing as npt
 
 from engines.compiled import CompiledBundle
 from engines.slots import Slots
@@ -18,10 +19,12 @@ from pipeline.aligner import Aligner, Window, Windows
 from pipeline.config import MODALITY, Config, kind_of
 from pipeline.encoding import Inline, Input, Token
 from pipeline.error import OverwrittenError
+from pipeline.fault import Faults
 from pipeline.frontend import check_sample, front_end
 from pipeline.inputs import choose_inputs, window_rules
+from pipeline.latency.stages import TickTimes, stages_ns
 from pipeline.prediction import SITUATION, Prediction
-from pipeline.sample import Sample, Tokens, tokens_stream
+from pipeline.sample import Health, Sample, Tokens, tokens_stream
 
 
 class FusionNode:
@@ -53,6 +56,7 @@ class FusionNode:
             for stream in streams
         }
         self._windows = windows or Aligner(window_rules(config, model.manifest))
+        self.faults = Faults(config)
         self._n_predictions = 0
         self._overwritten: list[str] = []
         self._kept = {s: -1 for s in self._inputs if config.streams[s].record == "tokens"}
@@ -64,7 +68,13 @@ class FusionNode:
         return list(self._inputs)
 
     def accept(self, sample: Sample, now_ns: int) -> None:
-        """Take in a sample that arrived at `now_ns`. Raises RefusedError if it cannot be used."""
+        """Take in a sample that arrived at `now_ns`. Raises RefusedError if it cannot be used.
+
+        The health of a sensor says whether its stream is to be masked.
+        """
+        if isinstance(sample, Health):
+            self.faults.hear(sample, now_ns)
+            return
         source = self._inputs.get(sample.stream)
         if source is None:
             return  # a stream that is published but not fused
@@ -79,7 +89,11 @@ class FusionNode:
 
     def tick(self, now_ns: int) -> Prediction:
         """The prediction of this moment, from whatever is alive."""
-        newest = {stream: self._newest(stream, now_ns) for stream in self._inputs}
+        began_ns = self._stopwatch()
+        masked = self.faults.masked(now_ns)
+        windows = {s: self._windows.window(s, now_ns) for s in self._inputs if s not in masked}
+        aligned_ns = self._stopwatch()
+        newest = {s: self._newest(s, window, now_ns) for s, window in windows.items()}
         alive = {stream: found[0] for stream, found in newest.items() if found}
         tokens = {stream: found[1] for stream, found in newest.items() if found}
         ages_ns = {stream: now_ns - window[-1].t_end_ns for stream, window in alive.items()}
@@ -89,31 +103,43 @@ class FusionNode:
         fuse_ns = self._stopwatch()
         outputs = self._model.fusion.run(self._slots.feeds())
         fused_ns = self._stopwatch()
-        scores = map(float, outputs["scores"][0])
+        contents = self._contents(alive, outputs)
         self._n_predictions += 1
-        fields: dict[str, Any] = {
-            "outputs": {SITUATION: dict(zip(self._model.manifest.labels, scores, strict=True))},
-            "inputs": {s: [(x.seq, x.t_capture_ns) for x in w] for s, w in alive.items()},
-            "ages_ns": ages_ns,
-            "missing": [stream for stream in self._inputs if stream not in alive],
-            "weights": {s: self._slots.share(s, outputs["attention"]) for s in alive},
-        }
         emit_ns = self._stopwatch()
-        after = (fuse_ns, fused_ns, emit_ns)
+        times = TickTimes(
+            began_ns=began_ns,
+            aligned_ns=aligned_ns,
+            fuse_ns=fuse_ns,
+            fused_ns=fused_ns,
+            emit_ns=emit_ns,
+        )
         prediction = Prediction(
             stream=self._stream,
             seq=self._n_predictions - 1,
             t_capture_ns=now_ns,
             t_publish_ns=emit_ns,
+            ages_ns=ages_ns,
             backend=self._backend,
-            stages_ns={s: self._stages(s, w, tokens[s], after) for s, w in alive.items()},
+            stages_ns={s: self._stages(s, w[-1], tokens[s], times) for s, w in alive.items()},
             t_emit_ns=emit_ns,
-            **fields,
+            faults=self.faults.found(now_ns),
+            **contents,
         )
         for stream, window in alive.items():
             self._inputs[stream].forget(window[-1])
             self._keep(stream, window[-1], tokens[stream])
         return prediction
+
+    def _contents(
+        self, alive: Mapping[str, Window], outputs: Mapping[str, npt.NDArray[Any]]
+    ) -> dict[str, Any]:
+        scores = map(float, outputs["scores"][0])
+        return {
+            "outputs": {SITUATION: dict(zip(self._model.manifest.labels, scores, strict=True))},
+            "inputs": {s: [(x.seq, x.t_capture_ns) for x in w] for s, w in alive.items()},
+            "missing": [stream for stream in self._inputs if stream not in alive],
+            "weights": {s: self._slots.share(s, outputs["attention"]) for s in alive},
+        }
 
     def take_tokens(self) -> list[Tokens]:
         """The tokens that were used first since the last call, of streams recorded as tokens."""
@@ -140,14 +166,17 @@ class FusionNode:
             )
         )
 
-    def _newest(self, stream: str, now_ns: int) -> tuple[Window, Token] | None:
-        """The newest window that could be encoded, and its token."""
-        while (window := self._windows.window(stream, now_ns)) is not None:
+    def _newest(
+        self, stream: str, window: Window | None, now_ns: int
+    ) -> tuple[Window, Token] | None:
+        """The newest window that could be encoded, from `window` on, and its token."""
+        while window is not None:
             try:
                 return window, self._encode(self._inputs[stream], window).result()
             except OverwrittenError:
                 self._windows.discard(window[-1])
                 self._overwritten.append(stream)
+                window = self._windows.window(stream, now_ns)
         return None
 
     def _encode(self, source: Input, window: Window) -> Future[Token]:
@@ -169,21 +198,10 @@ class FusionNode:
         return Token(tokens, started_ns, prepared_ns, self._stopwatch())
 
     def _stages(
-        self, stream: str, window: Window, token: Token, after: tuple[int, int, int]
+        self, stream: str, newest: Sample, token: Token, times: TickTimes
     ) -> tuple[int, ...]:
-        """The durations of prediction.STAGES, from the capture of the newest sample to emit."""
-        newest = window[-1]
-        accepted_ns = self._inputs[stream].take(newest, newest.t_publish_ns).accepted_ns
-        marks = (
-            newest.t_end_ns,
-            newest.t_publish_ns,
-            accepted_ns,
-            token.started_ns,
-            token.prepared_ns,
-            token.encoded_ns,
-            *after,
-        )
-        return tuple(end - start for start, end in itertools.pairwise(marks))
+        taken = self._inputs[stream].take(newest, newest.t_publish_ns)
+        return stages_ns(newest, taken.accepted_ns, token, times)
 
 
 def _input(config: Config, stream: str, model: CompiledBundle) -> Input:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import field
@@ -16,11 +17,19 @@ STAGES = (
     "queue",  # taken in -> its encoding starts (for a `latest` stream: the wait for the tick)
     "preprocess",
     "encode",
-    "tick_wait",  # encoded -> fusion starts (for a `queue` stream: the wait for the tick)
+    "tick_wait",  # encoded -> fusion starts (for a `queue` stream: the wait for the tick), but for
+    "align",  # the tick begins -> the windows of all streams are chosen
     "fuse",
-    "emit",  # fused -> the prediction is built and handed to the sinks
+    "emit",  # fused -> what the prediction says is made, and it goes to the sinks
 )
+WITHOUT_ALIGN = tuple(stage for stage in STAGES if stage != "align")  # of older logs
 SITUATION = "situation"  # the main head
+
+
+def named(stages_ns: Sequence[int]) -> dict[str, int]:
+    """{stage: duration} of one stream."""
+    names = WITHOUT_ALIGN if len(stages_ns) == len(WITHOUT_ALIGN) else STAGES
+    return dict(zip(names, stages_ns, strict=True))
 
 
 class Prediction(Sample, frozen=True, kw_only=True):
@@ -28,7 +37,8 @@ class Prediction(Sample, frozen=True, kw_only=True):
 
     `outputs` {head: {label: probability}}; `inputs` {stream: [(seq, t_capture_ns), ...]}, the
     samples of the window; `ages_ns` {stream: tick minus the end of its newest sample};
-    `weights` {stream: share of the attention}; `stages_ns` {stream: one duration a stage}.
+    `weights` {stream: share of the attention}; `stages_ns` {stream: one duration a stage};
+    `faults` {stream: what its sensor says is wrong with its samples}, whether masked or not.
     """
 
     outputs: dict[str, dict[str, float]]
@@ -39,6 +49,7 @@ class Prediction(Sample, frozen=True, kw_only=True):
     backend: dict[str, str]
     stages_ns: dict[str, tuple[int, ...]] = field(default_factory=dict)
     t_emit_ns: int = 0
+    faults: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def tick_ns(self) -> int:
@@ -55,8 +66,12 @@ class Prediction(Sample, frozen=True, kw_only=True):
         return max(self.scores, key=self.scores.__getitem__)
 
     def canonical(self) -> dict[str, Any]:
-        """Everything that the samples decide, and nothing that was measured."""
-        return {
+        """Everything that the samples decide, and nothing that was measured.
+
+        `faults` is a member only where there are some.
+        """
+        faults = {"faults": self.faults} if self.faults else {}
+        return faults | {
             "tick_ns": self.tick_ns,
             "inputs": self.inputs,
             "missing": self.missing,
@@ -74,6 +89,7 @@ class Prediction(Sample, frozen=True, kw_only=True):
             "scores": {label: round(score, 4) for label, score in self.scores.items()},
             "weights": {stream: round(weight, 3) for stream, weight in self.weights.items()},
             "missing": self.missing,
+            "faults": self.faults,
             "inputs": {stream: self._newest(stream) for stream in self.inputs},
             "latency_ms": {stream: self._latency(stream) for stream in self.stages_ns},
             "backend": self.backend,
@@ -86,4 +102,4 @@ class Prediction(Sample, frozen=True, kw_only=True):
     def _latency(self, stream: str) -> dict[str, float]:
         stages = self.stages_ns[stream]
         total = {"total": round(sum(stages) / 1e6, 3)}
-        return total | {n: round(ns / 1e6, 3) for n, ns in zip(STAGES, stages, strict=True)}
+        return total | {stage: round(ns / 1e6, 3) for stage, ns in named(stages).items()}

@@ -39,6 +39,7 @@ class Publisher:
         self.endpoint = endpoint
         self.counts: dict[str, int] = {}
         self._epoch = time.monotonic_ns()
+        self._came: set[bytes] = set()  # topics that were subscribed to, and nobody asked for yet
         self._slots = slots
         self._arenas: ArenaServer | None = None
         self._ring: RingWriter | None = None
@@ -100,14 +101,17 @@ class Publisher:
                 self._ring = self._arenas.replace(RingWriter(size_bytes, self._slots))
             return self._ring
 
-    def wait_for_subscriber(self, stream: str, timeout_s: float) -> bool:
-        """Wait until somebody has subscribed to a stream."""
-        deadline = time.monotonic() + timeout_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            came = self._socket.poll(int(left_s * 1000) + 1)
-            if came and self._socket.recv() == b"\x01" + wire.topic(stream):
-                return True
-        return False
+    def wait_for_subscriber(self, stream: str, timeout_s: float, *, observer: bool = False) -> bool:
+        """Wait until somebody, or an observer, has subscribed to a stream; told once."""
+        topic, deadline = wire.topic(stream, observer=observer), time.monotonic() + timeout_s
+        while topic not in self._came and (left_s := deadline - time.monotonic()) > 0:
+            if self._socket.poll(int(left_s * 1000) + 1):
+                message = self._socket.recv()
+                change = self._came.add if message[:1] == b"\x01" else self._came.discard
+                change(message[1:])
+        came = topic in self._came
+        self._came.discard(topic)
+        return came
 
     def close(self) -> None:
         """Give the endpoint back; nothing stays on disk."""

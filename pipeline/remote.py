@@ -119,4 +119,5 @@ class RemoteLink:
             state=state,
             counters=counters | self.counters(),
             last_error=last_error,
+            faults=sensor.faults if sensor else [],
         )

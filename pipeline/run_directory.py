@@ -85,6 +85,7 @@ class RunDirectory:
 def file_names(config: Config) -> set[str]:
     """The names of all files that a run makes in its directory, but for its lock."""
     endpoints = [config.predictions_endpoint, config.control_endpoint, config.recorder_endpoint]
+    endpoints += [config.home_endpoint, config.metrics_endpoint]
     endpoints += [config.endpoint(stream) for stream in config.sensors]
     for stream, line in config.local_streams.items():
         if line.remote is not None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from pipeline.child import Stop
 from pipeline.config import Config
+from pipeline.crew import SENSOR
 from pipeline.record import plan
 from pipeline.record.outcome import outcome
 from pipeline.sample import Health
+from pipeline.service import Service
 from pipeline.summary import Summary
 from pipeline.supervisor import Supervisor
 
@@ -21,7 +23,12 @@ Watch: TypeAlias = Callable[[Summary, Mapping[str, Health]], None]
 
 
 def run(
-    config: Config, *, seconds: float | None, summary: Summary, watch: Watch | None = None
+    config: Config,
+    *,
+    seconds: float | None,
+    summary: Summary,
+    watch: Watch | None = None,
+    sensor: Sequence[str] = SENSOR,
 ) -> dict[str, Any]:
     """Run until asked to stop, or for some seconds from the first prediction on.
 
@@ -29,16 +36,19 @@ def run(
     run early, after everything was ended.
     """
     asked = stop_on_signals()
-    supervisor = Supervisor(config)
+    service = Service(config)
+    supervisor = Supervisor(config, sensor)
     try:
         supervisor.start()
         while not (asked.is_set() or supervisor.stopping or _over(summary, seconds)):
             for prediction in supervisor.step(STEP_MS):
                 if prediction.t_emit_ns <= _last_ns(summary, seconds):
                     summary.add(prediction)
+            service.beat(summary.newest, supervisor.health.get("node"))
             if watch:
                 watch(summary, supervisor.health)
     finally:
+        service.stopping()
         # What the node says while the sensors are being ended tells nothing about the run.
         last_ns = min(time.monotonic_ns(), _last_ns(summary, seconds))
         for prediction in supervisor.stop():
@@ -50,7 +60,7 @@ def run(
 
 
 def _recording(config: Config, supervisor: Supervisor) -> dict[str, Any]:
-    if not plan.is_wanted(config):
+    if not config.has_recorder:
         return {}
     counters, error = {}, "it was not running at the end"
     if health := supervisor.health.get(plan.RECORDER):

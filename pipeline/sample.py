@@ -116,9 +116,10 @@ class Reading(Sample, frozen=True, kw_only=True, eq=False):
 
 
 class Health(Sample, frozen=True, kw_only=True):
-    """What a process says of itself, once a second and at its end.
+    """What a process says of itself: once a second, as its state changes, and at its end.
 
-    `state` is one of starting, running, lost, stopped. `counters` hold counts since the start.
+    `state` is one of starting, running, stuck, lost, ended, stopped. `counters` hold counts since
+    the start. A sensor is stuck while its samples have `faults`, which sensors.watchdog names.
     """
 
     process: str
@@ -126,6 +127,7 @@ class Health(Sample, frozen=True, kw_only=True):
     state: str
     counters: dict[str, int] = field(default_factory=dict)
     last_error: str = ""
+    faults: list[str] = field(default_factory=list)
 
 
 class Tokens(Sample, frozen=True, kw_only=True, eq=False):

@@ -1,4 +1,4 @@
-"""Where predictions go: a sink is a callable that takes one."""
+"""Where predictions and events go: a sink is a callable that takes one."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from typing import TypeAlias
 import msgspec
 
 from pipeline.error import ConfigError, SensoriumError
+from pipeline.event.event import Event
 from pipeline.prediction import Prediction
 from pipeline.publisher import Publisher
 
+Told: TypeAlias = Prediction | Event
 Sink: TypeAlias = Callable[[Prediction], None]
 
 BOUND_LINES = 1000  # that may wait for a slow reader
 FLUSH_S = 0.5
 
 
-def publish_sink(publisher: Publisher) -> Sink:
+def publish_sink(publisher: Publisher) -> Callable[[Told], None]:
     """Publish on the predictions endpoint."""
 
-    def publish(prediction: Prediction) -> None:
-        publisher.send(prediction)
+    def publish(told: Told) -> None:
+        publisher.send(told)
 
     return publish
 
@@ -55,13 +57,13 @@ class JsonLines:
         self._writer = threading.Thread(target=self._work, daemon=True)
         self._writer.start()
 
-    def __call__(self, prediction: Prediction) -> None:
-        """Queue the prediction's line, or count it as dropped."""
+    def __call__(self, told: Told) -> None:
+        """Queue its line, or count it as dropped."""
         if self._lines.qsize() >= BOUND_LINES:
             self.dropped += 1
             return
         self._n_queued += 1
-        self._lines.put(self._encoder.encode(prediction.report(self._offset_ns)) + b"\n")
+        self._lines.put(self._encoder.encode(told.report(self._offset_ns)) + b"\n")
 
     def finish(self) -> None:
         """Say that no line comes any more: what waits has FLUSH_S from now."""

@@ -8,9 +8,7 @@ import subprocess
 import time
 
 from pipeline import boot
-from pipeline.backoff import Backoff
-
-SETTLED_S = 10.0  # a process that ran this long starts with the first back-off again
+from pipeline.restart import Restarts
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +20,8 @@ class Child:
         self.name, self.restarts, self.muted = name, 0, False
         self._command, self._stdin = command, stdin
         self._process: subprocess.Popen[bytes] | None = None
-        self._backoff = Backoff()
+        self._restarts = Restarts()
+        self.starts, self.last_end = 0, ""
         self._crashed = self._dismissed = self._killed = False
         self._start_at_s = 0.0
         self.started_s = 0.0
@@ -44,6 +43,16 @@ class Child:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.started_s = time.monotonic()
+        self.starts += 1
+
+    @property
+    def failed(self) -> bool:
+        """Whether it crashed so often that it is only tried now and then."""
+        return self._restarts.failed
+
+    def fail(self) -> None:
+        """Count it as failed: starting it again at once cannot help."""
+        self._start_at_s = time.monotonic() + self._restarts.fail()
 
     def revive(self) -> None:
         """Start it if it is down, not muted, and its back-off is over."""
@@ -61,7 +70,7 @@ class Child:
         """Let a muted process start again, at once."""
         self.muted = self._crashed = False
         self._start_at_s = 0.0
-        self._backoff.reset()
+        self._restarts.reset()
 
     def crashed(self) -> int | None:
         """The exit code, once, of a process that has ended without being told to."""
@@ -73,10 +82,8 @@ class Child:
             self._dismissed = False
             return None
         now_s = time.monotonic()
-        if now_s - self.started_s > SETTLED_S:
-            self._backoff.reset()
-        self._start_at_s = now_s + self._backoff.take_s()
-        self._crashed = True
+        self._start_at_s = now_s + self._restarts.crash(now_s, now_s - self.started_s)
+        self._crashed, self.last_end = True, _told(code)
         return code
 
     def send(self, signal_number: int) -> None:
@@ -101,3 +108,10 @@ class Child:
             self.kill("did not stop in time")
             self._process.wait()
         self._process = None
+
+
+def _told(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    return f"was ended by {signal.Signals(-code).name}"

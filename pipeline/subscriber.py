@@ -28,12 +28,18 @@ class Subscriber:
 
     `ledgers` count each stream's samples; `health` holds the newest health of each process that
     reports on one of `health_endpoints`. Streams of other hosts have a link in `links`, and bear
-    times of this host.
+    times of this host. An `observer` listens in, as a recorder does: a sensor that waits for a
+    reader does not take it for one.
     """
 
     def __init__(
-        self, table: Mapping[str, tuple[str, Stream]], health_endpoints: Sequence[str] = ()
+        self,
+        table: Mapping[str, tuple[str, Stream]],
+        health_endpoints: Sequence[str] = (),
+        *,
+        observer: bool = False,
     ) -> None:
+        self._observer = observer
         self.health: dict[str, Health] = {}
         self._complain = Complaint("health")
         self.links: dict[str, RemoteLink] = {}
@@ -57,7 +63,7 @@ class Subscriber:
             inbox.follow(link)
             self._visit(link.samples.socket, inbox.take)
         else:
-            socket = self._connect([endpoint], wire.topic(stream), options)
+            socket = self._connect([endpoint], wire.topic(stream, observer=self._observer), options)
             inbox = Inbox(stream, endpoint, line, socket)
             self._visit(socket, inbox.take)
         return inbox

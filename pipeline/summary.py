@@ -6,20 +6,39 @@ Percentiles are those of the newest 20,000 predictions, so that a long run does 
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.config import kind_of
 from pipeline.prediction import Prediction
 
 # The true label at a time, or None where the truth is not settled.
 Truth: TypeAlias = Callable[[int], "str | None"]
+FloatArray: TypeAlias = NDArray[np.float64]
 PERCENTILES = (50, 95, 99)
 NEWEST = 20_000  # latencies that are kept
+
+
+class Newest:
+    """The newest numbers, in memory that is taken at once, so that a long run does not grow."""
+
+    def __init__(self) -> None:
+        self._kept, self._n = np.full(NEWEST, np.nan), 0
+
+    def add(self, value: float) -> None:
+        """Keep a number, in the place of the oldest."""
+        self._kept[self._n % NEWEST] = value
+        self._n += 1
+
+    @property
+    def values(self) -> FloatArray:
+        """Those that are kept, in no order."""
+        return self._kept[: self._n]
 
 
 class Summary:
@@ -29,8 +48,8 @@ class Summary:
         self._truth = truth
         self._started_ns = process_start_ns()
         self._n = self._n_scored = self._n_correct = 0
-        self._latency_ms: deque[float] = deque(maxlen=NEWEST)
-        self._total_ms: dict[str, deque[float]] = {}
+        self._latency_ms = Newest()
+        self._total_ms: dict[str, Newest] = {}
         self._first_s: dict[str, float] = {}
         self.first_ns: int | None = None
         self.newest: Prediction | None = None
@@ -47,10 +66,11 @@ class Summary:
             self._first_s.setdefault("first_prediction_s", round(since_start_s, 3))
         if not prediction.missing:
             self._first_s.setdefault("first_complete_s", round(since_start_s, 3))
-        self._latency_ms.append((prediction.t_emit_ns - prediction.tick_ns) / 1e6)
+        self._latency_ms.add((prediction.t_emit_ns - prediction.tick_ns) / 1e6)
         for stream, stages in prediction.stages_ns.items():
-            kept = self._total_ms.setdefault(stream, deque(maxlen=NEWEST))
-            kept.append(sum(stages) / 1e6)
+            if stream not in self._total_ms:
+                self._total_ms[stream] = Newest()
+            self._total_ms[stream].add(sum(stages) / 1e6)
         label = self._truth(prediction.tick_ns) if self._truth else None
         if label is not None:
             self._n_scored += 1
@@ -59,7 +79,7 @@ class Summary:
     @property
     def latency_ms(self) -> dict[str, float]:
         """Percentiles of tick to emit."""
-        return percentiles(self._latency_ms)
+        return percentiles(self._latency_ms.values)
 
     @property
     def accuracy(self) -> float | None:
@@ -82,7 +102,9 @@ class Summary:
             "accuracy": self.accuracy,
             "scored": self._n_scored,
             "latency_ms": self.latency_ms,
-            "sensor_to_prediction_ms": {s: percentiles(ms) for s, ms in self._total_ms.items()},
+            "sensor_to_prediction_ms": {
+                s: percentiles(ms.values) for s, ms in self._total_ms.items()
+            },
             "captured": sum(ledger["captured"] for ledger in ledgers.values()),
             "delivered": sum(ledger["delivered"] for ledger in ledgers.values()),
             "dropped": dict(dropped),
@@ -92,11 +114,11 @@ class Summary:
         }
 
 
-def percentiles(values: Collection[float]) -> dict[str, float]:
+def percentiles(values: Sequence[float] | FloatArray) -> dict[str, float]:
     """{"p50": ..., "p95": ..., "p99": ...}, empty without values."""
-    if not values:
+    if not len(values):
         return {}
-    found = np.percentile(list(values), PERCENTILES)
+    found = np.percentile(values, PERCENTILES)
     return {f"p{p}": round(float(v), 3) for p, v in zip(PERCENTILES, found, strict=True)}
 
 

@@ -1,7 +1,7 @@
-"""The supervisor of a run: starts every process, restarts sensors, ends them all, answers control.
+"""The supervisor of a run: starts every process, restarts those that end, ends them all.
 
-Sensors restart after a back-off. The node's death, or a configuration error that a sensor finds,
-ends the run. A muted sensor has no process, so its device is really off.
+A sensor that crashes is started again after a back-off; after five crashes in a minute it has
+failed, and is tried every 30 s. Only the node and required streams end a run that has begun.
 """
 
 from __future__ import annotations
@@ -9,18 +9,22 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 
-from pipeline import child
+from pipeline import child, footprint
 from pipeline.config import Config, Text
-from pipeline.control import ControlServer, ProcessStatus, Reply, Request
+from pipeline.control import ControlServer
+from pipeline.crew import SENSOR, Crew, health_endpoints
+from pipeline.desk import Desk
 from pipeline.endpoint import warnings
 from pipeline.error import ConfigError, SensoriumError
+from pipeline.home.check import check_start, outlet_warnings
 from pipeline.key import read_key
 from pipeline.prediction import Prediction
+from pipeline.rate import Rates
 from pipeline.record import plan
 from pipeline.record.clock import read_clocks
-from pipeline.remote import relay_name
+from pipeline.requirement import Requirements
 from pipeline.run_directory import RunDirectory
 from pipeline.sample import Health
 from pipeline.spawn import Child
@@ -32,6 +36,7 @@ PAUSE_S = 1.0  # between two looks: this process was stopped, and so may the oth
 SENSOR_STOP_S = 0.8
 NODE_STOP_S = 0.8
 RECORDER_STOP_S = 10.0  # a slow disk
+OUTLET_STOP_S = 3.0  # a slow broker
 
 log = logging.getLogger(__name__)
 
@@ -39,38 +44,25 @@ log = logging.getLogger(__name__)
 class Supervisor:
     """All processes of one run. Raises ConfigError, SensoriumError when the run cannot go on."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, sensor: Sequence[str] = SENSOR) -> None:
         self._config = config
         if config.needs_key:
             read_key()  # said here, once, before anything is started
         self.clocks = read_clocks()
         plan.check_start(config, self.clocks)
+        check_start(config)
+        footprint.check(config)
         self._directory = RunDirectory(config)
-        path = self._directory.config_path
-        self._relays = {
-            relay_name(stream): Child(relay_name(stream), ["pipeline.relay", str(path), stream])
-            for stream, line in config.local_streams.items()
-            if line.remote is not None
-        }
-        self._sensors = {
-            stream: Child(
-                stream,
-                ["sensors.process", str(path), stream],
-                stdin=isinstance(line, Text) and line.source == "stdin",
-            )
-            for stream, line in config.sensors.items()
-        }
-        self._node = Child("node", ["pipeline.live", str(path)])
-        pair = (str(self.clocks.monotonic_ns), str(self.clocks.wall_ns))
-        recorder = Child(plan.RECORDER, ["pipeline.record.process", str(path), *pair])
-        self._recorder = recorder if plan.is_wanted(config) else None
-        self._control = ControlServer(config.control_endpoint, self._handle)
+        self._crew = Crew(config, self._directory.config_path, self.clocks, sensor)
         endpoint = config.predictions_endpoint
         self._bus = Subscriber(
             {f"prediction/{config.name}": (endpoint, Text(source="", bound=4096))},
-            [endpoint, config.recorder_endpoint, *_health_endpoints(config)],
+            list(health_endpoints(config)),
         )
-        self._stopping = False
+        self._rates = Rates()
+        self._desk = Desk(config, self._crew, self._bus.health, self._rates)
+        self._control = ControlServer(config.control_endpoint, self._desk.handle)
+        self._requirements = Requirements(config, self._crew)
         self._looked_s = self._patient_s = time.monotonic()
 
     @property
@@ -80,9 +72,9 @@ class Supervisor:
 
     def start(self) -> None:
         """Start everything, the node first, which takes longest."""
-        for warning in warnings(self._config):
+        for warning in (*warnings(self._config), *outlet_warnings(self._config)):
             log.warning("%s", warning)
-        for process in self._processes():
+        for process in self._crew:
             process.start()
 
     def step(self, timeout_ms: float) -> list[Prediction]:
@@ -94,14 +86,17 @@ class Supervisor:
         if now_s - self._looked_s > PAUSE_S:
             self._patient_s = now_s
         self._looked_s = now_s
-        for process in self._processes():
+        for process in self._crew:
             self._look_after(process)
+        self._rates.observe(self._bus.health)
+        if not self.stopping:
+            self._requirements.check(self._bus.health, now_s)
         return predictions
 
     @property
     def stopping(self) -> bool:
         """Whether somebody asked the run to stop."""
-        return self._stopping
+        return self._desk.stopping
 
     def stop(self) -> list[Prediction]:
         """End the sensors, then the rest, leave nothing behind; returns the last predictions.
@@ -109,10 +104,11 @@ class Supervisor:
         In this order node and relays hear each sensor's last count, and the recorder hears all of
         them, so that their ledgers close.
         """
-        _end(self._sensors.values(), SENSOR_STOP_S)
-        _end([self._node, *self._relays.values()], NODE_STOP_S)
-        if self._recorder:
-            _end([self._recorder], RECORDER_STOP_S)
+        _end(self._crew.sensors.values(), SENSOR_STOP_S)
+        _end([self._crew.node, *self._crew.relays.values()], NODE_STOP_S)
+        if self._crew.recorder:
+            _end([self._crew.recorder], RECORDER_STOP_S)
+        _end(self._crew.outlets, OUTLET_STOP_S)
         last = [s for s in self._bus.receive(100) if isinstance(s, Prediction)]
         last += [s for s in self._bus.receive(0) if isinstance(s, Prediction)]
         self._bus.close()
@@ -120,32 +116,33 @@ class Supervisor:
         self._directory.close()
         return last
 
-    def _processes(self) -> list[Child]:
-        recorder = [self._recorder] if self._recorder else []
-        return [self._node, *recorder, *self._sensors.values(), *self._relays.values()]
-
     def _look_after(self, process: Child) -> None:
         code = process.crashed()
         if code is not None:
             self._has_ended(process, code)
         if process.pid:
             self._end_if_it_hangs(process)
-        elif not self._stopping:
+        elif not self.stopping:
             process.revive()
 
     def _has_ended(self, process: Child, code: int) -> None:
-        if process is self._node and code == 0:  # nobody reads its output any more
-            self._stopping = True
-        elif process is self._node:
-            raise SensoriumError(f"the fusion node ended with exit code {code}; see above")
-        elif process is self._recorder and code == child.EXIT_CONFIG:  # as when a disk is full
+        if process is self._crew.node:
+            if code:
+                raise SensoriumError(f"the fusion node {process.last_end}; see above")
+            self._desk.stopping = True  # nobody reads its output any more
+        elif code != child.EXIT_CONFIG:
+            self._bus.health.pop(process.name, None)
+            after = "has failed, and is tried now and then" if process.failed else "is restarted"
+            log.warning("process=%s %s and %s", process.name, process.last_end, after)
+        elif process is self._crew.recorder:  # as when a disk is full
             process.mute()
             log.warning("process=%s has ended and stays down; the run goes on", process.name)
-        else:
+        elif process.starts == 1:
+            raise ConfigError(f"{process.name} cannot run as configured; see above")
+        else:  # it could before, as a file that was removed since
             self._bus.health.pop(process.name, None)
-            if code == child.EXIT_CONFIG:
-                raise ConfigError(f"{process.name} cannot run as configured; see above")
-            log.warning("process=%s ended with exit code %d and is restarted", process.name, code)
+            process.fail()
+            log.warning("process=%s cannot run as configured any more; see above", process.name)
 
     def _end_if_it_hangs(self, process: Child) -> None:
         health = self._bus.health.get(process.name)
@@ -156,73 +153,10 @@ class Supervisor:
         if silence_s > limit_s:
             process.kill(f"is silent for {silence_s:.1f} s")
 
-    def _handle(self, request: Request) -> Reply:
-        match request.command:
-            case "status":
-                links = [self._link(s) for s in self._config.streams if s not in self._sensors]
-                return Reply(processes=[*map(self._status, self._processes()), *links])
-            case "stop":
-                self._stopping = True
-                return Reply()
-            case "trigger":
-                return self._trigger()
-        sensor = self._sensors.get(request.stream)
-        if sensor is None:
-            return Reply(error=f"no stream {request.stream!r}: {', '.join(self._sensors)}")
-        if request.command == "mute":
-            sensor.mute()
-        elif sensor.muted:
-            sensor.unmute()
-            self._bus.health.pop(request.stream, None)
-        return Reply()
-
-    def _trigger(self) -> Reply:
-        health, recorder = self._bus.health.get(plan.RECORDER), self._recorder
-        if recorder is None or not self._config.incident.directory:
-            return Reply(error="there are no incidents in this run: set incident.directory")
-        if health is None or health.pid != recorder.pid or health.state != "running":
-            return Reply(error="the recorder is not running; see `sensorium status`")
-        recorder.send(signal.SIGUSR1)
-        return Reply()
-
     @property
     def recorder_restarts(self) -> int:
         """How often the recorder was started again."""
-        return self._recorder.restarts if self._recorder else 0
-
-    def _status(self, process: Child) -> ProcessStatus:
-        health = self._bus.health.get(process.name)
-        state = health.state if health else "starting"
-        if process.muted:
-            state = "failed" if process is self._recorder else "muted"
-        return ProcessStatus(
-            name=process.name,
-            pid=process.pid,
-            state=state if process.pid or process.muted else "restarting",
-            restarts=process.restarts,
-            last_error=health.last_error if health else "",
-            counters=health.counters if health else {},
-        )
-
-    def _link(self, stream: str) -> ProcessStatus:
-        """A stream that another process publishes, here or elsewhere, as it is heard."""
-        health = self._bus.health.get(stream)
-        return ProcessStatus(
-            name=stream,
-            pid=0,
-            state=health.state if health else "starting",
-            restarts=0,
-            last_error=health.last_error if health else "",
-            counters=health.counters if health else {},
-        )
-
-
-def _health_endpoints(config: Config) -> Iterator[str]:
-    """Where the processes of a run report, but for the node."""
-    for stream, line in config.local_streams.items():
-        yield config.endpoint(stream)
-        if line.remote is not None:
-            yield config.relay_endpoint(stream)
+        return self._crew.recorder.restarts if self._crew.recorder else 0
 
 
 def _end(processes: Iterable[Child], limit_s: float) -> None:

@@ -20,6 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--unlisted-skips-fail", action="store_true", help="see tests/skips.toml")
     parser.addoption("--real-seconds", type=float, default=24.0, help="length of real-input runs")
     parser.addoption("--kills", type=int, default=100, help="of the ring chaos test")
+    parser.addoption("--run-kills", type=int, default=10, help="of whole runs")
+    parser.addoption("--kill-seed", type=int, default=None, help="of their order; printed")
+    parser.addoption("--soak-minutes", type=float, default=1.0, help="length of the soak test")
     parser.addoption("--update-golden", action="store_true", help="store new golden predictions")
 
 

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 import pytest
+
+from pipeline.sample import UInt8Array
 
 Item = TypeVar("Item")
 
@@ -132,6 +134,21 @@ def made_video(path: Path, source: str = "testsrc=size=160x120:rate=25:duration=
     needs("ffmpeg")
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p"]
     subprocess.run([*command, "-c:v", "libx264", "-fps_mode", "vfr", str(path)], check=True)
+    return path
+
+
+def made_clip(path: Path, pictures: Iterable[UInt8Array], rate_hz: float = 10.0) -> Path:
+    """A video of these pictures, by OpenCV alone."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # read once, by the first who uses it
+    writer = None
+    for picture in pictures:
+        if writer is None:
+            size_px = (picture.shape[1], picture.shape[0])
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            writer = cv2.VideoWriter(str(path), code, rate_hz, size_px)
+        writer.write(picture)
+    assert writer is not None
+    writer.release()
     return path
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import field
+
 from pipeline.outlet import Phase
 from pipeline.sample import Sample
 
@@ -28,7 +30,7 @@ class Event(Sample, frozen=True, kw_only=True):
     began_ns: int
     until_ns: int
     top: str = ""
-    missing: list[str] = []
+    missing: list[str] = field(default_factory=list)
 
     @property
     def duration_s(self) -> float:

@@ -13,9 +13,7 @@ from pipeline.prediction import Prediction
 class EventSink:
     """Steps the rules with each prediction; events go where the predictions have gone before."""
 
-    def __init__(
-        self, keys: list[EventRule], sinks: Sequence[Callable[[Event], None]]
-    ) -> None:
+    def __init__(self, keys: list[EventRule], sinks: Sequence[Callable[[Event], None]]) -> None:
         self._rules, self._sinks = Rules(keys), sinks
         self._newest: Prediction | None = None
 

@@ -7,11 +7,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from pipeline.config import Compression, Form
 from pipeline.exchange.draft import draft
 from pipeline.exchange.incoming import NS_PER_S, ExchangeError, Incoming, Options
 from pipeline.exchange.source import open_source
 from pipeline.log.codec import encode
-from pipeline.log.form import Compression, Form
 from pipeline.log.pack import JPEG_QUALITY
 from pipeline.log.writer import LogWriter
 from pipeline.progress import progress

@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pipeline.log.form import Compression, LogHeader
+from pipeline.config import Compression
+from pipeline.log.form import LogHeader
 from pipeline.log.writer import LogWriter
 from pipeline.sample import Frame
 

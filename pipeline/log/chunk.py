@@ -16,7 +16,8 @@ from mcap.opcode import Opcode
 from mcap.records import ChunkIndex
 from zlib_ng.zlib_ng import crc32
 
-from pipeline.log.form import MAX_CHUNK_BYTES, Compression
+from pipeline.config import Compression
+from pipeline.log.form import MAX_CHUNK_BYTES
 from pipeline.log.pack import Buffer
 
 # Opcode, length; first and last time; bytes and CRC uncompressed; length of the compression's name.

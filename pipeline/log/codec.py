@@ -12,7 +12,8 @@ import msgspec
 from google.protobuf.message import DecodeError
 from msgspec import Struct
 
-from pipeline.log.form import MAX_MESSAGE_BYTES, Form, LogError
+from pipeline.config import Form
+from pipeline.log.form import MAX_MESSAGE_BYTES, LogError
 from pipeline.log.pack import JPEG_QUALITY, Buffer, Members, pack
 from pipeline.log.schema import DATA_FIELD, SCHEMAS, message_class
 from pipeline.log.unpack import unpack

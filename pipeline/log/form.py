@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from pipeline.config import Config
 from pipeline.error import SensoriumError
-
-Form: TypeAlias = Literal["none", "tokens", "jpeg", "lossless"]  # what is kept of a stream
-Compression: TypeAlias = Literal["none", "lz4", "zstd"]
 
 HEADER_NAME = "sensorium"  # of the Metadata record that makes an MCAP file one of our logs
 CHUNK_SPAN_NS = 250_000_000

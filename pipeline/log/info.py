@@ -12,6 +12,7 @@ from pipeline.log.container import LogFile
 from pipeline.log.drift import DriftMeter
 from pipeline.log.form import HEADER_NAME, LogError, LogHeader, header_of
 from pipeline.log.gap import GapCounter
+from pipeline.log.label_count import LabelCounter, LabelInfo, label_line
 from pipeline.log.scan import Damage, DamageList, Note, Scan
 from pipeline.log.schema import LABEL, RAW_AUDIO, SCHEMAS
 from pipeline.progress import progress
@@ -30,18 +31,14 @@ class StreamInfo(Struct, kw_only=True):
     missing: int = 0
     restarts: int = 0
     longest_gap_s: float = 0.0
-    drift_ppm: float | None = None  # of a microphone's clock against the host's
-
-
-class LabelInfo(Struct, kw_only=True):
-    """How often a label was set, and how long all its intervals are together."""
-
-    count: int = 0
-    seconds: float = 0.0
+    drift_ppm: float | None = None  # of a microphone's clock against the host's, if it shows
 
 
 class LogInfo(Struct, kw_only=True):
-    """A whole log. `begun` is its first sample in UTC."""
+    """A whole log. `begun` is its first sample in UTC.
+
+    `unlisted_labels` counts those of a stream with so many names that not all are in `labels`.
+    """
 
     file: str
     size_bytes: int
@@ -53,6 +50,7 @@ class LogInfo(Struct, kw_only=True):
     has_config: bool = False
     streams: dict[str, StreamInfo] = {}
     labels: dict[str, dict[str, LabelInfo]] = {}
+    unlisted_labels: dict[str, int] = {}
     notes: list[Note] = []
     damage: list[str] = []
 
@@ -65,8 +63,7 @@ class LogInfo(Struct, kw_only=True):
         ]
         lines += [_stream_line(name, line) for name, line in self.streams.items()]
         for stream, labels in self.labels.items():
-            each = (f"{name} {of.count}x {of.seconds:.1f} s" for name, of in labels.items())
-            lines.append(f"  {stream}: {', '.join(each)}")
+            lines.append(label_line(stream, labels, self.unlisted_labels.get(stream, 0)))
         for name, values in self.notes:
             lines.append(f"  note {name}: " + ", ".join(f"{k}={v}" for k, v in values.items()))
         lines += [f"  damage: {what}" for what in self.damage]
@@ -127,6 +124,7 @@ class _Survey:
         self._streams: dict[str, _Stream] = {}
         self._header: LogHeader | None = None
         self._damage = DamageList()
+        self._labels = LabelCounter()
 
     def take(self, item: Stored | Note | Damage) -> None:
         if isinstance(item, Damage):
@@ -141,6 +139,7 @@ class _Survey:
     def result(self) -> LogInfo:
         info, header, streams = self._info, self._header, self._streams
         info.damage = self._damage.told()
+        info.labels, info.unlisted_labels = self._labels.streams, dict(self._labels.unlisted)
         if not header and not any(line.info.schema in SCHEMAS for line in streams.values()):
             raise LogError(f"{info.file} holds no samples: try `sensorium import`")
         if header:
@@ -177,10 +176,7 @@ class _Survey:
         if isinstance(sample, AudioChunk):
             stream.drift(sample)
         elif isinstance(sample, Label):
-            labels = self._info.labels.setdefault(message.stream, {})
-            label = labels.setdefault(sample.label, LabelInfo())
-            label.count += 1
-            label.seconds += (sample.t_until_ns - sample.t_capture_ns) / 1e9
+            self._labels(sample)
 
 
 def _utc(wall_ns: int) -> str:
@@ -199,5 +195,7 @@ def _stream_line(name: str, line: StreamInfo) -> str:
     parts += [f"{line.missing} missing"] if line.missing else []
     parts += [f"{line.restarts} restarts"] if line.restarts else []
     parts += [f"longest gap {line.longest_gap_s:.2f} s"]
-    parts += [f"clock {line.drift_ppm:+.0f} ppm"] if line.drift_ppm is not None else []
+    if line.schema == RAW_AUDIO:
+        known = line.drift_ppm is not None
+        parts.append(f"clock {line.drift_ppm:+.0f} ppm" if known else "clock drift unknown")
     return f"  {name} [{line.schema}]: {', '.join(parts)}"

@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 
 from pipeline import jpeg
+from pipeline.config import Form
+from pipeline.event.event import Event
 from pipeline.log import schema
-from pipeline.log.form import Form
 from pipeline.prediction import Prediction
 from pipeline.sample import (
     AudioChunk,
@@ -60,13 +61,29 @@ def _small(sample: Sample, offset_ns: int) -> tuple[str, Members]:
             return schema.PREDICTION, _prediction_members(sample, offset_ns)
         case Health():
             members = {"process": sample.process, "pid": sample.pid, "state": sample.state}
-            counters = _pairs(sample.counters)
-            return schema.HEALTH, {**members, "counters": counters, "last_error": sample.last_error}
+            members |= {"counters": _pairs(sample.counters), "last_error": sample.last_error}
+            return schema.HEALTH, {**members, "faults": sample.faults}
         case Label():
             until_ns = sample.t_until_ns + offset_ns
             members = {"label": sample.label, "until_ns": until_ns}
             return schema.LABEL, {**members, "source": sample.source, "score": sample.score}
+        case Event():
+            return schema.EVENT, _event_members(sample, offset_ns)
     raise TypeError(f"{type(sample).__name__} has no form in a log")
+
+
+def _event_members(sample: Event, offset_ns: int) -> Members:
+    return {
+        "name": sample.name,
+        "phase": sample.phase,
+        "label": sample.label,
+        "score": sample.score,
+        "peak": sample.peak,
+        "began_ns": sample.began_ns + offset_ns,
+        "until_ns": sample.until_ns + offset_ns,
+        "top": sample.top,
+        "missing": sample.missing,
+    }
 
 
 def _raw_image(frame: Frame) -> tuple[str, Members, Buffer]:
@@ -106,4 +123,5 @@ def _prediction_members(sample: Prediction, offset_ns: int) -> Members:
         "backend": _pairs(sample.backend),
         "stages": [{"stream": stream, "ns": ns} for stream, ns in stages],
         "emit_ns": sample.t_emit_ns + offset_ns,
+        "faults": [{"stream": s, "names": names} for s, names in sample.faults.items()],
     }

@@ -33,6 +33,7 @@ class LogReader:
     """An open log; use it in a `with` block. Raises LogError for what is no whole log."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._file = LogFile(path)
         try:
             self._file.check_magic()

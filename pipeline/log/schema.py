@@ -26,6 +26,7 @@ PREDICTION = "sensorium.Prediction"
 HEALTH = "sensorium.Health"
 TOKENS = "sensorium.Tokens"
 LABEL = "sensorium.Label"
+EVENT = "sensorium.Event"
 
 DATA_FIELD: Mapping[str, int] = {RAW_IMAGE: 6, COMPRESSED_IMAGE: 2, RAW_AUDIO: 2, TOKENS: 7}
 
@@ -42,10 +43,14 @@ _MESSAGES: Mapping[str, str] = {
     " 100 string sensorium_fields_json",
     READING: "2 *string names, 3 *string units, 4 *float values",
     PREDICTION: "2 *Head outputs, 3 *Input inputs, 4 *Duration ages, 5 *string missing,"
-    " 6 *Share weights, 7 *Member backend, 8 *Stages stages, 9 int64 emit_ns",
-    HEALTH: "2 string process, 3 int64 pid, 4 string state, 5 *Count counters, 6 string last_error",
+    " 6 *Share weights, 7 *Member backend, 8 *Stages stages, 9 int64 emit_ns,"
+    " 10 *Faults faults",
+    HEALTH: "2 string process, 3 int64 pid, 4 string state, 5 *Count counters, 6 string last_error,"
+    " 7 *string faults",
     TOKENS: "2 string of, 3 uint32 width, 7 bytes data",
     LABEL: "2 string label, 3 int64 until_ns, 4 string source, 5 double score",
+    EVENT: "2 string name, 3 string phase, 4 string label, 5 double score, 6 double peak,"
+    " 7 int64 began_ns, 8 int64 until_ns, 9 string top, 10 *string missing",
 }
 _PARTS: Mapping[str, str] = {
     "sensorium.Head": "1 string name, 2 *Share scores",
@@ -54,6 +59,7 @@ _PARTS: Mapping[str, str] = {
     "sensorium.Used": "1 uint64 seq, 2 int64 capture_ns",
     "sensorium.Duration": "1 string stream, 2 int64 ns",
     "sensorium.Stages": "1 string stream, 2 *int64 ns",
+    "sensorium.Faults": "1 string stream, 2 *string names",
     "sensorium.Member": "1 string name, 2 string value",
     "sensorium.Count": "1 string name, 2 int64 value",
 }

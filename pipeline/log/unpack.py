@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from pipeline import jpeg
+from pipeline.event.event import Event
 from pipeline.log import schema
 from pipeline.log.pack import Members
 from pipeline.prediction import Prediction
@@ -92,6 +93,7 @@ def _prediction(message: Any, base: Members, offset_ns: int) -> Sample:
         backend=_dict(message.backend),
         stages_ns={line.stream: tuple(line.ns) for line in message.stages},
         t_emit_ns=message.emit_ns - offset_ns,
+        faults={line.stream: list(line.names) for line in message.faults},
     )
 
 
@@ -103,6 +105,7 @@ def _health(message: Any, base: Members, _: int) -> Sample:
         state=message.state,
         counters=_dict(message.counters),
         last_error=message.last_error,
+        faults=list(message.faults),
     )
 
 
@@ -113,6 +116,23 @@ def _label(message: Any, base: Members, offset_ns: int) -> Sample:
         t_until_ns=message.until_ns - offset_ns,
         source=message.source,
         score=message.score,
+    )
+
+
+def _event(message: Any, base: Members, offset_ns: int) -> Sample:
+    if message.phase not in ("start", "end"):
+        raise ValueError(f"an event with the phase {message.phase!r}")
+    return Event(
+        **base,
+        name=message.name,
+        phase=message.phase,
+        label=message.label,
+        score=message.score,
+        peak=message.peak,
+        began_ns=message.began_ns - offset_ns,
+        until_ns=message.until_ns - offset_ns,
+        top=message.top,
+        missing=list(message.missing),
     )
 
 
@@ -139,4 +159,5 @@ _MAKERS: Mapping[str, Callable[[Any, Members, int], Sample]] = {
     schema.PREDICTION: _prediction,
     schema.HEALTH: _health,
     schema.LABEL: _label,
+    schema.EVENT: _event,
 }

@@ -13,14 +13,13 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Header, Metadata, Schema
 from msgspec.structs import replace
 
+from pipeline.config import Compression, Form
 from pipeline.log.chunk import RECORD_HEAD_BYTES, ChunkWriter, write_all
 from pipeline.log.codec import Encoded, encode
 from pipeline.log.form import (
     CHUNK_BYTES,
     CHUNK_SPAN_NS,
     HEADER_NAME,
-    Compression,
-    Form,
     LogError,
     LogHeader,
     header_values,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -11,8 +12,9 @@ from pipeline.config import Config
 from pipeline.log.codec import Encoded
 from pipeline.log.form import LogError, LogHeader
 from pipeline.log.writer import LogWriter
+from pipeline.record.budget import make_room
 from pipeline.record.memory import Memory
-from pipeline.record.name import stamp
+from pipeline.record.name import STAMP, stamp
 from pipeline.record.segment import MB
 from pipeline.record.writing import Notes, Writing
 
@@ -99,7 +101,16 @@ class IncidentRecorder:
             file.writing.join(timeout_s)
         self.step(0)
 
+    def _make_room(self) -> None:
+        """Before a new incident, delete the oldest of this name until the rest is in the budget."""
+        if not self._keys.budget_mb:
+            return
+        ours = re.compile(rf"{re.escape(self._name)}-{STAMP}-.*\.mcap")
+        paths = [p for p in Path(self._keys.directory).glob("*.mcap") if ours.fullmatch(p.name)]
+        make_room(sorted(paths), int(self._keys.budget_mb * MB))
+
     def _begin(self, why: str, now_ns: int) -> None:
+        self._make_room()
         before = self._memory.since(now_ns - self._before_ns)
         try:
             writer = self._open_log(why, now_ns)

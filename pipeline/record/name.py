@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.error import ConfigError
 
 TIME = "{time}"
-_TIME_PATTERN = r"\d{8}T\d{6}Z"
+STAMP = r"\d{8}T\d{6}Z"
 _NUMBER_PATTERN = r"(?:\.(\d{4,}))?"
 
 
@@ -39,7 +39,7 @@ class SegmentNames:
         self.first = Path(file.replace(TIME, stamp(wall_ns)))
         path = Path(file)
         self._folder = path.parent
-        stem = re.escape(path.stem).replace(re.escape(TIME), f"(?P<time>{_TIME_PATTERN})", 1)
+        stem = re.escape(path.stem).replace(re.escape(TIME), f"(?P<time>{STAMP})", 1)
         self._pattern = re.compile(stem + _NUMBER_PATTERN + re.escape(path.suffix))
         own = re.escape(self.first.stem) + _NUMBER_PATTERN + re.escape(path.suffix)
         self._own_pattern = re.compile(own)

@@ -10,6 +10,7 @@ import msgspec
 from engines.bundle import find_bundle, read_manifest, sha256
 from pipeline.config import Config, Form, Stream, Text
 from pipeline.error import ConfigError
+from pipeline.event.event import event_stream
 from pipeline.log.form import LogHeader
 from pipeline.record.clock import ClockPair
 from pipeline.record.name import SegmentNames, check_folder
@@ -20,11 +21,6 @@ PREDICTIONS = "predictions"  # as --streams names them
 QUEUE = 64  # messages that may wait at least; a picture waits in its ring, not in the message
 PREDICTION_QUEUE = 1024
 NODE_HEALTH = health_stream("node")
-
-
-def is_wanted(config: Config) -> bool:
-    """Whether the run has a recorder."""
-    return bool(config.record.file or config.incident.directory)
 
 
 def chosen_forms(config: Config, streams: Collection[str] = ()) -> dict[str, Form]:
@@ -61,6 +57,8 @@ def table_of(config: Config, forms: Mapping[str, Form]) -> dict[str, tuple[str, 
     predictions = config.predictions_endpoint
     wanted: Stream = Text(source="", bound=PREDICTION_QUEUE)
     table = dict.fromkeys((prediction_topic(config), NODE_HEALTH), (predictions, wanted))
+    for rule in config.event:
+        table[event_stream(rule.name)] = (predictions, wanted)
     for stream in config.streams:  # of another host's the node tells
         here = stream in config.local_streams
         table[health_stream(stream)] = (config.endpoint(stream) if here else predictions, wanted)
@@ -94,7 +92,7 @@ def check_start(config: Config, pair: ClockPair) -> None:
 
 def check(config: Config) -> None:
     """Raise ConfigError where the keys of recording are wrong."""
-    if not is_wanted(config):
+    if not config.has_recorder:
         return
     chosen_forms(config)
     if config.incident.directory:

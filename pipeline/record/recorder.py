@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import zmq
 from msgspec.structs import replace
 
-from pipeline.config import MODALITY, Config, Form, kind_of
+from pipeline.config import Config, Form
 from pipeline.log.codec import Encoded, encode
 from pipeline.log.form import LogError, LogHeader
 from pipeline.prediction import Prediction
@@ -32,25 +31,6 @@ DRAIN_S = 0.4  # for the last words of sensors that were told to stop before
 CLOSE_S = 8.0  # for a slow disk at the end
 
 log = logging.getLogger(__name__)
-
-
-class Listener(Subscriber):
-    """A subscriber that sensors do not take for the node.
-
-    A sensor begins when somebody subscribes to its topic. The recorder subscribes to the topic
-    without the byte that ends it, which brings the same messages: so it can be there before the
-    first sample without making a sensor speak before the node hears.
-    """
-
-    def _connect(
-        self,
-        endpoints: Sequence[str],
-        prefix: bytes,
-        options: Mapping[zmq.SocketOption, int] | None = None,
-    ) -> zmq.Socket[bytes]:
-        if kind_of(prefix.decode()) in MODALITY:
-            prefix = prefix.rstrip(b"\0")
-        return super()._connect(endpoints, prefix, options)
 
 
 class Recorder:
@@ -72,8 +52,8 @@ class Recorder:
         self._incidents = IncidentRecorder(config, header) if incidents else None
         self._triggers = Triggers(config)
         self._topic = prediction_topic(config)
-        self._node = Subscriber({self._topic: table.pop(self._topic)})
-        self._bus = Listener(table)
+        self._node = Subscriber({self._topic: table.pop(self._topic)}, observer=True)
+        self._bus = Subscriber(table, observer=True)
         self._ledgers = {**self._node.ledgers, **self._bus.ledgers}
         self._sensors = list(config.sensors)
         self._healths: dict[str, Health] = {}

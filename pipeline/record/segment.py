@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 
 from pipeline.config import Recording
 from pipeline.log.codec import Encoded
 from pipeline.log.form import LogError, LogHeader
 from pipeline.log.reader import LogReader
 from pipeline.log.writer import LogWriter
+from pipeline.record.budget import make_room
 from pipeline.record.name import SegmentNames
 
 MB = 1_000_000
-
-log = logging.getLogger(__name__)
 
 
 class Segments:
@@ -77,7 +74,8 @@ class Segments:
         self._path = self._names.next_path()
         self._appended: Counter[str] = Counter()
         if self._budget_bytes:
-            self._make_room(self._budget_bytes - (self._limit_bytes or 0))
+            limit_bytes = self._budget_bytes - (self._limit_bytes or 0)
+            self.n_deleted += make_room(self._names.all(), limit_bytes)
         self.n_files += 1
         return LogWriter(self._path, self._header, compression=self._compression)
 
@@ -85,26 +83,6 @@ class Segments:
         self._writer.close()
         self._closed_bytes += self._writer.size_bytes
 
-    def _make_room(self, limit_bytes: int) -> None:
-        """Delete the oldest files of this name until the rest has at most so many bytes."""
-        paths = self._names.all()
-        sizes = [_size_bytes(path) for path in paths]
-        total = sum(sizes)
-        for path, size in zip(paths, sizes, strict=True):
-            if total <= limit_bytes:
-                return
-            path.unlink(missing_ok=True)
-            total -= size
-            self.n_deleted += 1
-            log.info("deleted %s: the recording's budget is used up", path)
-
 
 def _bytes(megabytes: float | None) -> int | None:
     return int(megabytes * MB) if megabytes else None
-
-
-def _size_bytes(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

@@ -39,6 +39,7 @@ class Part:
 
     def __init__(self, log: LogReader, choice: Choice) -> None:
         self._log, self._names = log, dict(choice.names)
+        self.log_path = log.path
         for name in (*choice.streams, *choice.names):
             if name not in log.streams and tokens_stream(name) not in log.streams:
                 near = difflib.get_close_matches(name, log.streams, n=1, cutoff=0.0)

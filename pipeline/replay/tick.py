@@ -13,7 +13,7 @@ from typing import Protocol
 from pipeline.config import Config
 from pipeline.live import Ticks
 from pipeline.prediction import Prediction
-from pipeline.sample import Sample
+from pipeline.sample import Health, Sample
 
 # No prediction is in the log so long after its tick.
 PATIENCE_NS = 2_000_000_000
@@ -96,7 +96,7 @@ def play(
     early: Callable[[Sample], None],
     due: Callable[[Sample], None],
 ) -> Iterator[Tick]:
-    """The ticks of a log, in order.
+    """The ticks of a log, in order. Health is given to `early` and `due`, and moves no tick.
 
     Before each, `early` was given every sample that stands before it in the log, and `due` every
     sample with t_publish <= tick, and no other of the last PATIENCE_NS.
@@ -108,7 +108,7 @@ def play(
             due(later.popleft())
 
     for sample in samples:
-        for tick in ticker.before(sample):
+        for tick in () if isinstance(sample, Health) else ticker.before(sample):
             settle(tick.tick_ns)
             yield tick
         if not isinstance(sample, Prediction):

@@ -18,7 +18,7 @@ from pipeline.prediction import Prediction
 from pipeline.replay.part import Part, ReplayError
 from pipeline.replay.recorded_windows import RecordedWindows, same_window
 from pipeline.replay.tick import PATIENCE_NS, ComputedTicks, RecordedTicks, Tick, Ticker, play
-from pipeline.sample import Sample, Tokens, tokens_stream
+from pipeline.sample import Sample, Tokens, health_stream, tokens_stream
 
 # recorded: what the recorded prediction names. aligned: what was published at or before the tick.
 WindowMode: TypeAlias = Literal["recorded", "aligned"]
@@ -71,6 +71,8 @@ class VirtualReplay:
     def run(self) -> Iterator[Step]:
         """The predictions, one at a time."""
         wanted = {*self._node.streams, *map(tokens_stream, self.kept), self._predictions}
+        if not self._recorded:  # else what was masked is known from the predictions
+            wanted |= set(map(health_stream, self._node.streams))
         samples = self._part.samples(wanted, lead_ns=self._lead_ns, tail_ns=PATIENCE_NS)
         early, due = (self._accept, self._align) if self._recorded else (_nothing, self._accept)
         for tick in play(samples, self._ticker, early=early, due=due):
@@ -88,6 +90,7 @@ class VirtualReplay:
     def _step(self, tick: Tick) -> Step:
         if self._recorded and tick.recorded:
             self._recorded.name(tick.recorded)
+            self._node.faults.recall(tick.recorded.faults, tick.tick_ns)
         prediction = self._node.tick(tick.tick_ns)
         counts = self._realigned(tick) if tick.recorded else (0, 0)
         return Step(
@@ -129,8 +132,9 @@ class VirtualReplay:
     def _realigned(self, tick: Tick) -> tuple[int, int]:
         assert tick.recorded is not None
         n_windows = n_realigned = 0
+        masked = self._node.faults.masked(tick.tick_ns)
         for stream in self._node.streams:
-            if stream in self.kept or not self._part.chose(stream):
+            if stream in self.kept or stream in masked or not self._part.chose(stream):
                 continue  # tokens are never re-aligned
             window = self._aligner.window(stream, tick.tick_ns)
             live = tick.recorded.inputs.get(stream, [])

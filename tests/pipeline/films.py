@@ -10,7 +10,6 @@ from typing import Any
 import av
 import numpy as np
 
-from pipeline.log.reader import LogReader
 from pipeline.sample import AudioChunk, Frame, Sample
 
 SIZE_PX = (48, 64)  # height, width
@@ -92,12 +91,6 @@ def _sound(seconds: float, events_s: Sequence[float], rate_hz: int) -> Iterator[
         block = av.AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
         block.sample_rate, block.pts, block.time_base = rate_hz, start, Fraction(1, rate_hz)
         yield block
-
-
-def read(log_file: Path, streams: Sequence[str] | None = None) -> list[Sample]:
-    """The samples of a log."""
-    with LogReader(log_file) as log:
-        return list(log.samples(streams))
 
 
 def flashes_s(samples: Sequence[Sample]) -> list[float]:

@@ -9,7 +9,8 @@ from typing import cast
 
 from msgspec.structs import replace
 
-from pipeline.log.form import Compression, LogHeader
+from pipeline.config import Compression
+from pipeline.log.form import LogHeader
 from pipeline.log.writer import LogWriter
 from pipeline.sample import Sample
 from tests.pipeline.logged import chunk, event, frame

@@ -21,7 +21,8 @@ from typing import Any
 from mcap.reader import make_reader
 from msgspec.structs import replace
 
-from pipeline.log.form import Compression, LogError
+from pipeline.config import Compression
+from pipeline.log.form import LogError
 from pipeline.log.info import info
 from pipeline.log.reader import LogReader
 from pipeline.log.repair import repair

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from pipeline.log.form import Compression, LogHeader
+from pipeline.config import Compression
+from pipeline.log.form import LogHeader
 from pipeline.log.reader import LogReader
 from pipeline.log.writer import LogWriter
 from pipeline.prediction import Prediction
@@ -74,6 +75,7 @@ SAMPLES: st.SearchStrategy[Sample] = st.one_of(
         state=_NAMES,
         counters=st.dictionaries(_NAMES, _COUNTS, max_size=3),
         last_error=_TEXTS,
+        faults=st.lists(_NAMES, max_size=2),
     ),
     _of(Label, label=_NAMES, t_until_ns=_TIMES, source=_NAMES, score=_FLOATS),
     _of(
@@ -88,6 +90,7 @@ SAMPLES: st.SearchStrategy[Sample] = st.one_of(
         backend=st.dictionaries(_NAMES, _NAMES, max_size=3),
         stages_ns=st.dictionaries(_NAMES, st.lists(_COUNTS, max_size=8).map(tuple), max_size=3),
         t_emit_ns=_TIMES,
+        faults=st.dictionaries(_NAMES, st.lists(_NAMES, max_size=2), max_size=2),
     ),
 )
 
@@ -133,6 +136,6 @@ def write(path: Path, samples: Iterable[Sample], compression: Compression = "non
     return sorted(stored, key=lambda sample: (sample.t_publish_ns, sample.stream, sample.seq))
 
 
-def read(path: Path) -> list[Sample]:
+def read(path: Path, streams: Sequence[str] | None = None) -> list[Sample]:
     with LogReader(path) as reader:
-        return list(reader.samples())
+        return list(reader.samples(streams))

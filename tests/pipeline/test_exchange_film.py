@@ -19,7 +19,8 @@ from pipeline.exchange.media_out import export_media
 from pipeline.log.reader import LogReader
 from pipeline.sample import AudioChunk, Frame, TextEvent
 from tests import parts
-from tests.pipeline.films import SRT, clicks_s, flashes_s, make_film, read, steady_ms
+from tests.pipeline.films import SRT, clicks_s, flashes_s, make_film, steady_ms
+from tests.pipeline.logged import read
 
 FRAME_S = 0.04
 EVENTS_S = (1.0, 3.0)

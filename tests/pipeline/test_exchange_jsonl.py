@@ -12,7 +12,7 @@ from pipeline.exchange.intake import bring_in
 from pipeline.exchange.media_out import export_media
 from pipeline.log.reader import LogReader
 from pipeline.sample import Reading, TextEvent
-from tests.pipeline.films import read
+from tests.pipeline.logged import read
 
 LINES = """{"t": 0.5, "text": "door open", "room": 3}
 {"t": 0.5, "temperature": 21.5, "humidity": 40}

@@ -13,7 +13,8 @@ from pipeline.exchange.intake import bring_in
 from pipeline.exchange.media_out import export_media
 from pipeline.sample import TextEvent
 from tests import parts
-from tests.pipeline.films import SRT, clicks_s, flashes_s, read
+from tests.pipeline.films import SRT, clicks_s, flashes_s
+from tests.pipeline.logged import read
 
 
 @pytest.mark.slow

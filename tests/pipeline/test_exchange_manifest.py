@@ -20,7 +20,7 @@ from pipeline.exchange.picture import read as read_picture
 from pipeline.exchange.wave_out import write_wave
 from pipeline.label.store import all_labels, labels_of
 from pipeline.sample import AudioChunk, Frame
-from tests.pipeline.films import read
+from tests.pipeline.logged import read
 
 HEAD = "id,camera,microphone,text,label,stale\n"
 ROWS = 'a,0.png,0.wav,"one, maybe",one,\nb,1.png,,two,two,camera\nc,,2.wav,,three,microphone\n'

@@ -17,7 +17,7 @@ from pipeline.log.form import LogHeader
 from pipeline.log.writer import LogWriter
 from pipeline.prediction import Prediction
 from pipeline.sample import Frame, Label, TextEvent
-from tests.pipeline.films import read
+from tests.pipeline.logged import read
 
 S = 1_000_000_000
 ZERO_NS = 7 * S  # of the log's first capture

@@ -14,8 +14,8 @@ import pytest
 from mcap.reader import NonSeekingReader, make_reader
 from mcap_protobuf.decoder import DecoderFactory
 
+from pipeline.config import Compression
 from pipeline.log import schema
-from pipeline.log.form import Compression
 from pipeline.log.writer import LogWriter
 from pipeline.sample import Frame, Sample
 from tests.pipeline.log_hostile import KINDS

@@ -70,6 +70,43 @@ def test_the_drift_of_a_sound_clock_is_found(tmp_path: Path, ppm: float) -> None
     assert line.drift_ppm == pytest.approx(ppm, abs=5)
 
 
+@pytest.mark.parametrize("every", [1, 200])
+def test_sound_with_pauses_that_no_number_tells_of_has_no_drift_by_them(every: int) -> None:
+    """20 ms of sound, then, after each or after 4 s of it, nothing for 0.2 s."""
+    meter = DriftMeter()
+    for n in range(1000):
+        meter(chunk(n, n * 20 * MS_NS + n // every * 200 * MS_NS))
+    assert meter.ppm is None
+
+
+def test_the_drift_is_that_between_the_pauses() -> None:
+    meter = DriftMeter()
+    for n in range(1000):
+        meter(chunk(n, round(n * 20 * MS_NS * 1.0001) + n // 400 * 3000 * MS_NS))
+    assert meter.ppm == pytest.approx(-100, abs=0.1)
+
+
+def test_a_clock_that_no_clock_can_be_is_unknown(tmp_path: Path) -> None:
+    write(tmp_path / "a.mcap", [chunk(n, n * 60 * MS_NS) for n in range(400)])
+    found = info(tmp_path / "a.mcap")
+    assert found.streams["microphone/a"].drift_ppm is None
+    assert "clock drift unknown" in found.text()
+
+
+def test_of_many_labels_the_first_are_shown(tmp_path: Path) -> None:
+    labels = [label(n, n, n + 1, f"at {n % 1500}") for n in range(1600)]
+    write(tmp_path / "a.mcap", labels[:23])
+    found = info(tmp_path / "a.mcap")
+    assert len(found.labels["label/truth"]) == 23
+    assert found.text().splitlines()[-1].endswith("at 19 1x 1.0 s and 3 more")
+    write(tmp_path / "b.mcap", labels)
+    found = info(tmp_path / "b.mcap")
+    assert len(found.labels["label/truth"]) == 1000
+    assert found.labels["label/truth"]["at 7"].count == 2
+    assert found.unlisted_labels == {"label/truth": 500}
+    assert found.text().splitlines()[-1].endswith("and more than 980 more")
+
+
 def test_a_short_sound_has_no_drift() -> None:
     meter = DriftMeter()
     for n in range(100):

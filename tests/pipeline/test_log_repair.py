@@ -13,7 +13,8 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline.cli import main
-from pipeline.log.form import Compression, LogError
+from pipeline.config import Compression
+from pipeline.log.form import LogError
 from pipeline.log.reader import LogReader
 from pipeline.log.repair import repair
 from pipeline.log.writer import LogWriter

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 from mcap.summary import Summary
 
-from pipeline.log.form import CHUNK_SPAN_NS, Compression, LogError, LogHeader
+from pipeline.config import Compression
+from pipeline.log.form import CHUNK_SPAN_NS, LogError, LogHeader
 from pipeline.log.reader import LogReader
 from pipeline.log.writer import LogWriter
 from pipeline.sample import Sample

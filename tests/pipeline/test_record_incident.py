@@ -139,3 +139,16 @@ def test_only_the_one_clock_pair_dates_a_file(tmp_path: Path, hour: int) -> None
         assert reader.header == header
         times = [sample.t_publish_ns for sample in reader.samples()]
     assert times == [START_NS + n * STEP_NS for n in range(100)]
+
+
+def test_the_oldest_incidents_of_this_name_make_room(tmp_path: Path) -> None:
+    (tmp_path / "demo-attic-20200101T000000Z-manual.mcap").write_bytes(bytes(900_000))
+    old = [tmp_path / f"demo-2020010{n}T000000Z-manual.mcap" for n in (1, 2, 3)]
+    for path in old:
+        path.write_bytes(bytes(400_000))
+    incidents = recorder(tmp_path, "incident.budget_mb=0.9")
+    play(incidents, {50: "manual"})
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert old[0].name not in kept
+    assert {old[1].name, old[2].name, "demo-attic-20200101T000000Z-manual.mcap"} <= set(kept)
+    assert len(kept) == 4

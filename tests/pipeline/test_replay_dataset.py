@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engines.bundle import load_bundle
 from engines.compiled import CompiledBundle
 from pipeline.dataset import examples
 from pipeline.inputs import window_rules
+from pipeline.label.store import make_set, write_beside
 from pipeline.log.reader import LogReader
 from pipeline.replay.part import Choice, Part
 from pipeline.replay.virtual import VirtualReplay, WindowMode
@@ -100,6 +103,37 @@ def test_labels_name_what_began_last_and_nothing_outside(recorded: tuple[Path, L
     assert truth.at(START_NS) == "quiet"
     assert truth.at(START_NS + 2 * SECOND_NS) == "fall"
     assert truth.at(START_NS + 3 * SECOND_NS) is None
+    assert TruthTable([]).at(START_NS) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=8), st.integers(-1, 14))
+def test_labels_that_overlap_are_told_apart_at_each_moment(
+    spans: list[tuple[int, int]], t_s: int
+) -> None:
+    labels = [label(str(n), begin_s, until_s) for n, (begin_s, until_s) in enumerate(spans)]
+    t_ns = START_NS + t_s * SECOND_NS
+    found = [x for x in labels if x.t_capture_ns <= t_ns < x.t_until_ns]
+    expected = max(found, key=lambda x: x.t_capture_ns).label if found else None
+    assert TruthTable(labels).at(t_ns) == expected
+
+
+def test_labels_from_beside_the_log_take_the_place_of_those_in_it(
+    recorded: tuple[Path, Listening], tmp_path: Path
+) -> None:
+    log_file = tmp_path / "live.mcap"
+    log_file.write_bytes(recorded[0].read_bytes())
+    span_ns = (START_NS + SECOND_NS, START_NS + 2 * SECOND_NS)
+    sets = {
+        f"label/{name}": make_set(name, [(*span_ns, what, 1.0)], "by hand")
+        for name, what in (("truth", "cooking"), ("mood", "busy"))
+    }
+    write_beside(log_file, sets)
+    with LogReader(log_file) as log:
+        part, rules = Part(log, Choice()), window_rules(config(), model().manifest)
+        truth = list(labelled_samples(part, config(), rules, "recorded"))
+        mood = list(labelled_samples(part, config(), rules, "recorded", labels="mood"))
+    assert [scene.label for scene in truth] == ["cooking"] * 10
+    assert [scene.label for scene in mood] == ["busy"] * 10
 
 
 @pytest.mark.parametrize("mode", ["recorded", "aligned"])

@@ -129,7 +129,7 @@ class Watched:
 
     @property
     def pids(self) -> list[int]:
-        return [process.pid for process in self.supervisor._processes()]
+        return [process.pid for process in self.supervisor._crew]
 
     @property
     def all_reported(self) -> bool:

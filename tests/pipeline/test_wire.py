@@ -41,7 +41,7 @@ SAMPLES: list[Sample] = [
     ),
     Tokens(**BASE, stream="tokens/camera/a", of="camera/a", values=np.ones((2, 3), np.float32)),
     Label(**BASE, stream="label/truth", label="fall", t_until_ns=3_000),
-    Health(**BASE, stream="health/x", process="x", pid=3, state="running", counters={"n": 1}),
+    Health(**BASE, stream="health/x", process="x", pid=3, state="running", faults=["black"]),
     Prediction(
         **BASE,
         stream="prediction/a",
@@ -53,6 +53,7 @@ SAMPLES: list[Sample] = [
         backend={"requested": "onnxruntime", "active": "onnxruntime"},
         stages_ns={"camera/a": (1, 2, 3)},
         t_emit_ns=9,
+        faults={"camera/a": ["black"]},
     ),
 ]
 # Messages of version 2 as they stand on the wire; they must be readable for ever.

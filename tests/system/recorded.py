@@ -20,11 +20,6 @@ def complete(prediction: dict[str, Any]) -> bool:
     return not prediction["missing"]
 
 
-def read(path: Path) -> list[Sample]:
-    with LogReader(path) as reader:
-        return list(reader.samples())
-
-
 def notes(path: Path) -> dict[str, dict[str, str]]:
     with LogReader(path) as reader:
         return dict(reader.notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -137,6 +138,28 @@ def alive(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def children(folder: Path) -> dict[int, str]:
+    """{pid: stream or module} of the processes of runs in a folder, by their command lines."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().rstrip(b"\0").split(b"\0")
+        except OSError:
+            continue
+        is_child = any(b"pipeline.boot" in word for word in words)
+        if is_child and any(os.fsencode(folder) in word for word in words):
+            module, *arguments = map(os.fsdecode, words[words.index(b"-c") + 2 :])
+            found[int(path.parent.name)] = arguments[2] if len(arguments) > 2 else module
+    return {pid: name for pid, name in found.items() if alive(pid)}
+
+
+def until(condition: Callable[[], object], limit_s: float = LIMIT_S) -> None:
+    deadline_s = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "not in time"
+        select.select([], [], [], 0.01)
 
 
 def left_behind(folder: Path) -> list[str]:

@@ -47,6 +47,17 @@ def test_the_camera_benchmark_runs(tmp_path: Path) -> None:
     assert {"overhead_ratio", "end_to_end_over_compute", "stages_us"} <= set(result)
 
 
+def test_a_recorder_costs_the_node_little(tmp_path: Path) -> None:
+    """Against what the machine itself varies from one run to the next."""
+    result = result_of(tmp_path, "bench", "record", "--runs", "5", "--seconds", "5")
+    for percentile, limit in (("p50", 1.1), ("p99", 1.5)):
+        (ratio, _, _), (noise, _, _) = (
+            result[f"{percentile}_ratio"],
+            result[f"{percentile}_a_a_ratio"],
+        )
+        assert ratio <= limit * max(1.0, noise), result
+
+
 def test_the_transport_benchmark_loses_nothing(tmp_path: Path) -> None:
     result = result_of(tmp_path, "bench", "transport", "--runs", "1")
     assert result["runs"] == 1

@@ -22,6 +22,10 @@ WRONG = {
         'name = "x"\n[camera.door]\nsource = 0\nrate_hz = "fast"\n',
         "hub.toml: camera.door.rate_hz: expected `float | null`, got `str`",
     ),
+    "a fault of another kind": (
+        'name = "x"\n[camera.door]\nsource = 0\nmask_faults = ["silent"]\n',
+        "hub.toml: camera.door.mask_faults[0]: invalid enum value 'silent'",
+    ),
     "no TOML": ("name = ", "hub.toml: is not TOML"),
     "an unknown bundle": (
         'name = "x"\n' + CAMERA + '[fusion]\nbundle = "attic"\n',
@@ -76,7 +80,7 @@ def test_a_run_that_cannot_work_says_why_and_ends(tmp_path: Path, what: str) -> 
     assert left_behind(tmp_path) == []
 
 
-@pytest.mark.parametrize("what", list(WRONG)[:5])
+@pytest.mark.parametrize("what", list(WRONG)[:6])
 def test_validate_finds_it_without_starting_anything(tmp_path: Path, what: str) -> None:
     text, message = WRONG[what]
     (tmp_path / "hub.toml").write_text(text)

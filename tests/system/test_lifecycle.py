@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,10 +15,11 @@ from tests.system.run import (
     LIMIT_S,
     SIMULATED,
     Run,
-    alive,
+    children,
     environment,
     left_behind,
     sensorium,
+    until,
 )
 
 TEXT = """
@@ -30,25 +29,6 @@ source = "stdin"
 [out]
 jsonl = "-"
 """
-
-
-def children(folder: Path) -> list[int]:
-    """The processes of runs in a folder, by their command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes()
-        except OSError:
-            continue
-        if b"pipeline.boot" in command and os.fsencode(folder) in command:
-            found.append(int(path.parent.name))
-    return [pid for pid in found if alive(pid)]
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "not in time"
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
@@ -157,7 +137,7 @@ def test_muting_is_no_restart(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_run_that_was_suspended_goes_on(tmp_path: Path) -> None:
     with start(tmp_path) as process:
-        until(lambda: sensorium(tmp_path, "status").stdout.count("state=running") == 5)
+        until(lambda: sensorium(tmp_path, "status").stdout.count(" running ") == 5)
         before = json.loads(sensorium(tmp_path, "status", "--json").stdout)["processes"]
         os.killpg(process.pid, signal.SIGSTOP)
         with pytest.raises(subprocess.TimeoutExpired):

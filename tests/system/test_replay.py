@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -72,16 +73,16 @@ def settled(run: Run, published: dict[str, int]) -> dict[str, dict[str, Any]]:
 def test_a_log_on_the_bus_feeds_a_run(tmp_path: Path, log: Path) -> None:
     with Run(tmp_path, EXTERNAL) as run:
         run.until(lambda p: len(p["missing"]) == 4)
-        with onto_the_bus(tmp_path, log) as replay:
+        with onto_the_bus(tmp_path, log, "--duration", "3") as replay:
             complete = run.until(lambda p: not p["missing"])
             assert 0 < complete["latency_ms"]["camera/room"]["publish"] < 100
             found = ended(replay)
         assert set(found["published"]) == set(STREAMS)
-        assert 5.5 < found["wall_s"] < 8
+        assert 2.9 < found["wall_s"] < 5
         run.until(lambda p: "camera/room" in p["missing"])
         status = settled(run, found["published"])
     for stream, n in found["published"].items():
-        assert n > 2
+        assert n > 0
         assert (status[stream]["state"], status[stream]["counters"]["captured"]) == ("stopped", n)
     assert left_behind(tmp_path) == []
 
@@ -106,22 +107,43 @@ def test_a_replay_may_wait_for_its_run_loop_and_be_fast(tmp_path: Path, log: Pat
     assert left_behind(tmp_path) == []
 
 
-@pytest.mark.parametrize("form", ["lossless", "tokens"])
+def recorded_demo(folder: Path, seconds: int, *arguments: str) -> Path:
+    log = folder / "demo.mcap"
+    demo = ["demo", "--seconds", str(seconds), "--json", "--record", str(log)]
+    done = sensorium(folder, *demo, *arguments, limit_s=60 + seconds)
+    assert done.returncode == 0, done.stderr
+    return log
+
+
+def replayed(folder: Path, log: Path) -> dict[str, Any]:
+    done = sensorium(folder, "replay", str(log), "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("form", ["lossless", pytest.param("tokens", marks=pytest.mark.slow)])
 def test_a_recorded_run_replays_as_it_was(tmp_path: Path, form: str) -> None:
-    log = tmp_path / "demo.mcap"
     forms = [f"--set={s}.record={form}" for s in ("camera.room", "microphone.room")]
-    done = sensorium(tmp_path, "demo", "--seconds", "4", "--json", "--record", str(log), *forms)
-    assert done.returncode == 0, done.stderr
-    done = sensorium(tmp_path, "replay", str(log), "--json")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["predictions"] >= 39
-    differences, lacking = found["differences"], sum(found["lacking"].values())
-    # What came before the recorder listened is told as lacking, and nothing else may differ.
-    assert differences["inputs"] <= lacking
-    assert differences["scores"] <= lacking
-    again = json.loads(sensorium(tmp_path, "replay", str(log), "--json").stdout.splitlines()[-1])
-    assert again["predictions_sha256"] == found["predictions_sha256"]
+    found = replayed(tmp_path, recorded_demo(tmp_path, 2, *forms))
+    assert found["predictions"] >= 19
+    # The sensors waited for the recorder, so nothing that was used is missing.
+    assert found["lacking"] == {}
+    assert found["differences"]["inputs"] == found["differences"]["scores"] == 0
+    assert found["differences"]["max_score"] <= 1e-5
+
+
+@pytest.mark.slow
+def test_a_recording_replays_five_times_as_fast_and_each_time_the_same(tmp_path: Path) -> None:
+    log = recorded_demo(tmp_path, 20)
+    first, again = replayed(tmp_path, log), replayed(tmp_path, log)
+    sys.stdout.write(f"replay: {first['speed']:.1f} and {again['speed']:.1f} times as fast\n")
+    assert min(first["speed"], again["speed"]) >= 5
+    assert first["predictions"] >= 199 and first["log_s"] >= 20
+    assert first["predictions_sha256"] == again["predictions_sha256"]
+    assert first["differences"]["inputs"] == first["differences"]["scores"] == 0
+    shown = sensorium(tmp_path, "replay", str(log)).stdout
+    assert "re-aligned, " in shown and "times as fast as it was" in shown
 
 
 def test_two_publishers_of_one_stream_are_refused(tmp_path: Path, log: Path) -> None:

@@ -1,0 +1,1 @@
+"""Faults put into a real run, and how long it takes until each is noticed and survived."""
