@@ -79,10 +79,10 @@ def _add_model_commands(commands: Any) -> None:
     evaluate.add_argument("--scenes", type=_count, default=1000)
     evaluate.add_argument("--seed", type=int, default=2026)
     bench = _add(commands, "bench", "measure a run, or parts against raw ZeroMQ and plain files")
-    bench.add_argument("what", choices=["run", "camera", "transport", "log", "record"])
+    bench.add_argument("what", choices=["run", "camera", "transport", "readers", "log", "record"])
     latency_command.add_run_arguments(bench)
-    bench.add_argument("--frames", type=_count, default=600, help="of camera")
-    bench.add_argument("--runs", type=_count, default=5, help="of transport, log, record")
+    bench.add_argument("--frames", type=_count, default=600, help="of camera, readers")
+    bench.add_argument("--runs", type=_count, default=5, help="of transport, readers, log, record")
     bench.add_argument(
         "--seconds", type=_seconds, default=20.0, help="of each run of run and record"
     )

@@ -5,6 +5,7 @@ Started by the supervisor with the argument CONFIG.
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import time
@@ -199,6 +200,9 @@ def serve(config: Config, stop: Stop) -> None:
     node = FusionNode(config, model, executor=worker)
     live = Live(config, node, subscriber, [output], publisher.send)
     health = HealthReporter("node", publisher, live.counters)
+    # What is there now stays: no later collection has to walk through it.
+    gc.collect()
+    gc.freeze()
     health.report("running")
     links = LinkReporter(publisher, subscriber)
     while not stop.is_set():

@@ -42,6 +42,11 @@ def _measure(
 
         result = bench_camera.bench_camera(arguments.frames)
         return result, bench_camera.text(result)
+    if arguments.what == "readers":
+        from pipeline import bench_readers
+
+        result = bench_readers.bench_readers(arguments.runs, arguments.frames)
+        return result, bench_readers.text(result)
     from pipeline import bench_transport
 
     result = bench_transport.bench_transport(arguments.runs, bench_transport.Sizes())

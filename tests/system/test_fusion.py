@@ -37,8 +37,6 @@ from tests.pipeline.home import (  # noqa: E402
     recording,
 )
 
-STEPS = Recipe(epochs=1, batch=8)
-
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Example]:
@@ -62,7 +60,7 @@ def test_a_fusion_is_trained_exported_and_run(
     name: FusionName, scenes: list[Example], samples: list[Sample], tmp_path: Path
 ) -> None:
     torch.set_num_threads(1)
-    recipe = Recipe(epochs=STEPS.epochs, batch=STEPS.batch, fusion=name)
+    recipe = Recipe(epochs=1, batch=8, fusion=name)
     trained = train(scenes, SITUATIONS, HOME, recipe, lambda line: None)
     whole = next(scene for scene in scenes if len(scene.inputs) == len(trained.encoders))
     export(trained, whole, tmp_path / name, name=name, made_by="a test")
