@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST_FLAGS ?=
 SCENES ?= 14000
 
-.PHONY: setup demo test test-all soak check bundle evaluate bench wheel image system clean
+.PHONY: setup demo test test-all soak check bundle evaluate bench wheel image image-test system clean
 
 setup: .venv/setup
 
@@ -60,6 +60,10 @@ wheel: setup
 image: wheel
 	buildah bud --format docker $(if $(IMAGE_BASE),--build-arg BASE=$(IMAGE_BASE)) \
 	    --file deploy/container/Containerfile --tag sensorium .
+
+# Debian's mirror, root, and three minutes: not a part of test-all.
+image-test: .venv/train
+	$(BIN)/pytest --images tests/system/test_image.py $(PYTEST_FLAGS)
 
 system:
 	apt-get update

@@ -23,7 +23,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-kills", type=int, default=10, help="of whole runs")
     parser.addoption("--kill-seed", type=int, default=None, help="of their order; printed")
     parser.addoption("--soak-minutes", type=float, default=1.0, help="length of the soak test")
+    parser.addoption(
+        "--images", action="store_true", help="build the container image: make image-test"
+    )
     parser.addoption("--update-golden", action="store_true", help="store new golden predictions")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Images take minutes, root, and a mirror of Debian: only where they are asked for."""
+    if collection_path.name == "test_image.py" and not config.getoption("--images"):
+        return True
+    return None
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

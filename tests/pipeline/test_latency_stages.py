@@ -223,6 +223,7 @@ def endless(samples: list[Sample], period_ns: int) -> Iterator[Sample]:
         )
 
 
+@pytest.mark.slow
 def test_the_stages_of_ten_thousand_predictions_sum_to_their_totals() -> None:
     """Measured by the real clock; the total is not made from the stages."""
     samples = [s for s in recording(seed=3, duration_s=4.0) if s.t_publish_ns <= 4e9]

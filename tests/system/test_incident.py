@@ -30,6 +30,7 @@ lost_sensor = true
 """
 
 
+@pytest.mark.slow
 def test_incidents_by_hand_and_of_a_lost_sensor(tmp_path: Path) -> None:
     folder = tmp_path / "incidents"
     folder.mkdir()

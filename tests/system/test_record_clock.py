@@ -25,6 +25,7 @@ time.time, time.time_ns = stepped(time.time, 3600), stepped(time.time_ns, 3600 *
 """
 
 
+@pytest.mark.slow
 def test_a_wall_clock_that_is_set_back_an_hour_changes_neither_order_nor_replay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def test_a_recorder_that_hangs_disturbs_nobody_and_is_replaced(tmp_path: Path) -
     assert_closed(notes(second)["ledger"], read(second))
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_recording_and_nothing_else(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

@@ -65,7 +65,11 @@ def managed(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> Iterato
         manager.close()
 
 
-@pytest.mark.parametrize("is_abstract", [False, True], ids=["path", "abstract"])
+@pytest.mark.parametrize(
+    "is_abstract",
+    [False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["path", "abstract"],
+)
 def test_a_run_tells_that_it_is_ready_alive_and_stopping(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_abstract: bool
 ) -> None:
@@ -82,6 +86,7 @@ def test_a_run_tells_that_it_is_ready_alive_and_stopping(
     assert manager.heard.count("READY=1") == 1
 
 
+@pytest.mark.slow
 def test_a_node_that_is_stopped_feeds_no_watchdog(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def test_a_fault_is_named_and_used_where_the_configuration_says_so(
         assert stuck["missing"] == []
 
 
+@pytest.mark.slow
 def test_top_says_that_the_run_has_ended(tmp_path: Path) -> None:
     assert "running: none" in sensorium(tmp_path, "top", "--once").stderr
     with Run(tmp_path, SIMULATED) as run:
