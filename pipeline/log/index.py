@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -91,6 +91,11 @@ class Index:
         places = np.frombuffer(bytes(self._places), PLACES)
         # Chunks in the order of their beginning; ties as they lie in the file.
         self.places: Places = places[np.lexsort((places["at"], places["first_ns"]))]
+
+    def knows(self, channels: Mapping[int, tuple[str, str]]) -> bool:
+        """Whether those of these channels that are here too have the same stream and schema."""
+        mine = {n: (channel.topic, self.schema_of(channel)) for n, channel in self.channels.items()}
+        return all(mine[n] == channels[n] for n in mine.keys() & channels.keys())
 
     def agrees(self, places: bytearray) -> bool:
         """Whether just these chunks, as `place` packs them, are indexed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -94,9 +94,12 @@ class LogReader:
         for stored in Merge(places, lambda at: self._load(at, wanted, begin_ns, until_ns)):
             yield decode(stored, offset_ns)
 
-    def indexes(self, places: bytearray) -> bool:
-        """Whether its index names just these chunks, as `pipeline.log.index.place` packs them."""
-        return self._index.agrees(places)
+    def indexes(self, places: bytearray, channels: Mapping[int, tuple[str, str]]) -> bool:
+        """Whether its index names just these chunks, as `pipeline.log.index.place` packs them.
+
+        And it has no other stream or schema for one of the channels.
+        """
+        return self._index.agrees(places) and self._index.knows(channels)
 
     def _places(self, begin_ns: int, until_ns: int) -> Iterator[tuple[int, int]]:
         places = self._index.places

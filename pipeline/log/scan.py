@@ -127,7 +127,7 @@ class Scan:
         self.reached_end = True
         try:
             with LogReader(self._file.path) as reader:
-                agree = reader.indexes(self._places)
+                agree = reader.indexes(self._places, self._channels)
         except LogError:
             agree = False
         if not agree:

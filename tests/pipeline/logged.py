@@ -32,8 +32,9 @@ _TEXTS = st.text(max_size=20)
 _FLOATS = st.floats(allow_nan=False)
 _COUNTS = st.integers(-(2**63), 2**63 - 1)
 _NAMES = st.text(max_size=6)
+_FINITE = st.floats(allow_nan=False, allow_infinity=False)  # JSON has no other numbers
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | _FLOATS | _TEXTS,
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | _FINITE | _TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3),
     max_leaves=6,
 )

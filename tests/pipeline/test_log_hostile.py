@@ -27,7 +27,7 @@ def hostile(folder: Path, n_cases: int, seed: int) -> None:
         check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"},
     )
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.returncode == 0, f"seed {seed}: {ended.stderr[-3000:]}"
     told = json.loads(ended.stdout)
     assert sum(told["outcomes"].values()) == n_cases
     assert len(told["outcomes"]) > 3, told

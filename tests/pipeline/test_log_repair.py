@@ -134,6 +134,20 @@ def test_a_lost_header_leaves_the_wall_clock(tmp_path: Path) -> None:
     assert got.t_publish_ns == HEADER.wall_minus_monotonic_ns + 7
 
 
+def test_a_summary_that_names_another_stream_than_its_chunks_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.mcap"
+    expected = write(path, [event(n, n * 100 * MS_NS) for n in range(5)])
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"text/a")
+    data[at : at + 6] = b"text/b"
+    data[-12:-8] = bytes(4)  # no checksum tells
+    path.write_bytes(data)
+    found = repair(path)
+    assert (found.exit_code, found.lost_messages) == (3, 0)
+    assert "the indexes at its end" in found.damage[0]
+    assert read(Path(found.repaired)) == expected
+
+
 def test_notes_are_kept_and_the_repair_is_noted(tmp_path: Path) -> None:
     path = tmp_path / "a.mcap"
     with LogWriter(path, replace(HEADER, bundle_sha256="ab")) as writer:

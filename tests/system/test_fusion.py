@@ -86,7 +86,8 @@ def test_a_fusion_that_does_not_exist_is_told_with_those_that_do(
 ) -> None:
     with pytest.raises(SystemExit):
         main(["train", "--fusion", "magic", "--out", str(tmp_path)])
-    assert all(name in capsys.readouterr().err for name in ("magic", *FUSIONS))
+    told = capsys.readouterr().err
+    assert all(name in told for name in ("magic", *FUSIONS))
 
 
 @pytest.mark.slow
