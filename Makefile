@@ -52,6 +52,9 @@ evaluate: setup
 bench: setup
 	$(BIN)/sensorium bench camera
 	$(BIN)/sensorium bench transport
+	$(BIN)/sensorium bench readers --runs 5
+	$(BIN)/sensorium bench log
+	$(BIN)/sensorium bench record
 
 wheel: setup
 	$(BIN)/python -m build --wheel
