@@ -109,8 +109,9 @@ class _Run:
             self._measured.add(prediction)
             if not self._first_ns and _is_first(prediction, self._config):
                 self._first_ns = prediction.t_emit_ns
-        if not self._before and self._measured.warmed_up:
-            self._before = usages(_pids(supervisor))
+        if self._measured.warmed_up:  # a player may be heard of only later
+            pids = _pids(supervisor)
+            self._before |= usages({n: pid for n, pid in pids.items() if n not in self._before})
 
     def _outcome(self, supervisor: Supervisor) -> Outcome:
         node = supervisor.health.get("node")

@@ -67,4 +67,4 @@ def test_two_configurations_take_turns(tmp_path: Path, hub: Path) -> None:
     found = bench(tmp_path, *compare, "--warm-up", "0.3")
     assert (found["mode"], found["interleaved"]) == ("live", True)
     middle, low, high = found["ratios"]["p50"]
-    assert 0 < low <= middle <= high
+    assert 0 <= low <= middle <= high  # of four rounds it may be as wide as can be
