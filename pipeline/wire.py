@@ -88,7 +88,8 @@ def encode(sample: Sample, stamp: tuple[int, int, int], slot: Slot | None = None
         kind, form, size = PIXELS, sample.order == "rgb", sample.pixels.shape
         body = sample.pixels
         if slot is not None:
-            kind, body = IN_RING, _PLACE.pack(*slot.place)
+            kind = IN_RING
+            body = _PLACE.pack(slot.arena_id, slot.index, slot.generation, slot.size_bytes)
     elif isinstance(sample, AudioChunk):
         kind, (n_samples, form), body = PCM, sample.pcm.shape, sample.pcm
         size = n_samples, sample.rate_hz

@@ -60,8 +60,7 @@ def handed_over(writer: RingWriter) -> int:
 
 def seen(reader: RingReader, slot: Slot) -> Slot:
     """The slot as the reader gets it."""
-    _, index, generation, size_bytes = slot.place
-    return reader.slot(index, generation, size_bytes)
+    return reader.slot(slot.index, slot.generation, slot.size_bytes)
 
 
 def pixels_of(value: int, n_bytes: int = 9_999) -> UInt8Array:
