@@ -88,7 +88,10 @@ class Publisher:
         slot = frame.memory
         if isinstance(slot, Slot) and slot.commit():
             return slot
-        return self._ring_for(size_bytes).write(frame.pixels)
+        ring = self._ring
+        if ring is None or ring.payload_bytes < size_bytes:
+            ring = self._ring_for(size_bytes)
+        return ring.write(frame.pixels)
 
     def _ring_for(self, size_bytes: int) -> RingWriter:
         """The ring, made with the first large payload and anew for a larger one."""
