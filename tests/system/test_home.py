@@ -19,6 +19,8 @@ from tests.parts import free_port, wait_until
 from tests.system.run import LIMIT_S, SIMULATED, Run, alive, left_behind, sensorium
 
 # Any score begins it, and none ends it but the end of the run.
+pytestmark = pytest.mark.slow
+
 RULE = """
 [[event]]
 name = "always"
@@ -55,7 +57,6 @@ def test_an_event_begins_once_and_ends_with_the_run(tmp_path: Path) -> None:
     assert left_behind(tmp_path) == []
 
 
-@pytest.mark.slow
 def test_a_home_hears_sees_and_is_heard(tmp_path: Path) -> None:
     scrape = free_port()
     with broker(tmp_path) as hub, listener(hub.port) as heard:
@@ -102,7 +103,6 @@ payload = {{ state = "ON" }}
     assert left_behind(tmp_path) == []
 
 
-@pytest.mark.slow
 def test_a_home_learns_that_a_killed_run_is_gone(tmp_path: Path) -> None:
     with broker(tmp_path) as hub, listener(hub.port) as heard:
         config = SIMULATED + f'[out.mqtt]\nhost = "127.0.0.1"\nport = {hub.port}\n'

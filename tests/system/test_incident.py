@@ -21,6 +21,8 @@ from tests.system.run import (
     sensorium,
 )
 
+pytestmark = pytest.mark.slow
+
 INCIDENT = """
 [incident]
 directory = "{folder}"
@@ -30,7 +32,6 @@ lost_sensor = true
 """
 
 
-@pytest.mark.slow
 def test_incidents_by_hand_and_of_a_lost_sensor(tmp_path: Path) -> None:
     folder = tmp_path / "incidents"
     folder.mkdir()

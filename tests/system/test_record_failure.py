@@ -25,6 +25,8 @@ from tests.system.run import (
     sensorium,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("n_runs", "n_kills"),
@@ -74,7 +76,6 @@ def repaired(folder: Path, path: Path) -> tuple[list[Sample], dict[str, Any]]:
     return read(Path(said["repaired"])), said
 
 
-@pytest.mark.slow
 def test_a_recorder_that_hangs_disturbs_nobody_and_is_replaced(tmp_path: Path) -> None:
     with Run(tmp_path, RECORDED, "--record", str(tmp_path / "x.mcap")) as run:
         run.until(complete)
@@ -92,7 +93,6 @@ def test_a_recorder_that_hangs_disturbs_nobody_and_is_replaced(tmp_path: Path) -
     assert_closed(notes(second)["ledger"], read(second))
 
 
-@pytest.mark.slow
 def test_a_full_disk_ends_the_recording_and_nothing_else(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

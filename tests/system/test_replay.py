@@ -70,6 +70,7 @@ def settled(run: Run, published: dict[str, int]) -> dict[str, dict[str, Any]]:
         assert time.monotonic() < deadline_s, (counters, published)
 
 
+@pytest.mark.slow
 def test_a_log_on_the_bus_feeds_a_run(tmp_path: Path, log: Path) -> None:
     with Run(tmp_path, EXTERNAL) as run:
         run.until(lambda p: len(p["missing"]) == 4)

@@ -128,6 +128,7 @@ def node_pid(folder: Path) -> int:
     return int(json.loads(done.stdout)["processes"][0]["pid"])
 
 
+@pytest.mark.slow
 def test_a_muted_sensor_is_absent_until_it_is_unmuted(tmp_path: Path) -> None:
     with Run(tmp_path, SIMULATED) as run:
         run.until(complete)
@@ -158,6 +159,7 @@ def test_the_camera_can_be_the_clock_and_ticks_go_on_without_it(tmp_path: Path) 
         run.until(complete)
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_share_a_directory(tmp_path: Path) -> None:
     with Run(tmp_path, SIMULATED) as run:
         run.until(complete)
@@ -166,6 +168,7 @@ def test_two_runs_do_not_share_a_directory(tmp_path: Path) -> None:
         assert "another run is using it" in second.stderr
 
 
+@pytest.mark.slow
 def test_no_process_of_a_run_imports_torch(tmp_path: Path) -> None:
     """A torch that writes a marker and fails stands first on the path of every process."""
     trap, marker = tmp_path / "trap", tmp_path / "imported"

@@ -14,6 +14,8 @@ import pytest
 
 from tests.system.run import LIMIT_S, SIMULATED, Run
 
+pytestmark = pytest.mark.slow
+
 WATCHDOG_S = 1.0
 
 
@@ -86,7 +88,6 @@ def test_a_run_tells_that_it_is_ready_alive_and_stopping(
     assert manager.heard.count("READY=1") == 1
 
 
-@pytest.mark.slow
 def test_a_node_that_is_stopped_feeds_no_watchdog(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

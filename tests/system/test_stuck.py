@@ -23,6 +23,8 @@ from tests.system.run import (
     until,
 )
 
+pytestmark = pytest.mark.slow
+
 COVERED = """
 [camera.hall]
 source = "{clip}"
@@ -69,7 +71,6 @@ def test_a_fault_is_named_and_used_where_the_configuration_says_so(
         assert stuck["missing"] == []
 
 
-@pytest.mark.slow
 def test_top_says_that_the_run_has_ended(tmp_path: Path) -> None:
     assert "running: none" in sensorium(tmp_path, "top", "--once").stderr
     with Run(tmp_path, SIMULATED) as run:
@@ -84,7 +85,6 @@ def test_top_says_that_the_run_has_ended(tmp_path: Path) -> None:
         assert "the run has ended" in shown
 
 
-@pytest.mark.slow
 def test_a_required_sensor_that_keeps_crashing_ends_the_run(tmp_path: Path) -> None:
     path, stream = tmp_path / "hub.toml", "microphone/room"
     path.write_text(SIMULATED.replace("max_age_ms = 500\n[text", "required = true\n[text"))
