@@ -151,15 +151,18 @@ class BusReceive:
         self._subscriber = Subscriber({self._stream: (endpoint, line)})
 
     def receive(self) -> Arrival:
-        for sample in self._subscriber.receive(TIMEOUT_MS):
-            if isinstance(sample, Frame):
-                total = touch(sample.pixels)
-                if not sample.intact():
-                    raise SensoriumError("a picture was overwritten in use")
-                return sample.t_capture_ns, total, sample.pixels
-            array = _array(sample)
-            return sample.t_capture_ns, touch(array), array
-        raise SensoriumError(f"{self._stream}: nothing came")
+        # Kept: a program goes on to the next only when it is done with this one, too.
+        self._samples = self._subscriber.receive(TIMEOUT_MS)
+        sample = next(self._samples, None)
+        if sample is None:
+            raise SensoriumError(f"{self._stream}: nothing came")
+        if isinstance(sample, Frame):
+            total = touch(sample.pixels)
+            if not sample.intact():
+                raise SensoriumError("a picture was overwritten in use")
+            return sample.t_capture_ns, total, sample.pixels
+        array = _array(sample)
+        return sample.t_capture_ns, touch(array), array
 
     def close(self) -> None:
         self._subscriber.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import zmq
@@ -42,9 +42,9 @@ class Inbox:
 
     def __init__(self, stream: str, endpoint: str, line: Stream, socket: Socket) -> None:
         self.ledger = Ledger(GAP_REASON[line.policy])
-        self._socket = socket
+        self.socket = socket
         # A visit takes no more: a flood on one stream must not keep the others waiting.
-        self._n_visit = 1 if line.policy == "latest" else line.bound
+        self.n_visit = 1 if line.policy == "latest" else line.bound
         self._link: RemoteLink | None = None
         self._stream = stream
         self._decoder = wire.Decoder(stream, MappedRing(endpoint).fetch)
@@ -59,32 +59,28 @@ class Inbox:
         """Of the sample that came last: which run of its publisher it is of."""
         return self._decoder.epoch
 
-    def take(self) -> Iterator[Sample]:
-        """What is there and can be used; all of it is counted."""
-        for _ in range(self._n_visit):
-            try:
-                sample = self._decoder.decode(self._socket.recv(zmq.NOBLOCK))
-            except zmq.Again:
-                return
-            except WireError as error:
-                self._lose("malformed", error)
-                continue
-            except OverwrittenError as error:
-                self._lose("overwritten", error)
-                continue
-            if self._link is not None:
-                yield from self._localised(sample, self._link)
-            elif self.ledger.arrive(self._decoder.epoch, sample.seq):
-                yield sample
+    def take(self) -> Sample | None:
+        """The next message, counted; None if it cannot be used. Raises zmq.Again if none came."""
+        data = self.socket.recv(zmq.NOBLOCK)
+        try:
+            sample = self._decoder.decode(data)
+        except WireError as error:
+            self._lose("malformed", error)
+            return None
+        except OverwrittenError as error:
+            self._lose("overwritten", error)
+            return None
+        if self._link is not None:
+            return self._localised(sample, self._link)
+        return sample if self.ledger.arrive(self._decoder.epoch, sample.seq) else None
 
-    def _localised(self, sample: Sample, link: RemoteLink) -> Iterator[Sample]:
+    def _localised(self, sample: Sample, link: RemoteLink) -> Sample | None:
         """The sample of another host with times of this one, once its clock is known."""
         if not self.ledger.arrive(self.epoch, sample.seq, link.take_gap_reason()):
-            return
+            return None
         if (local := link.local(sample)) is None:
             self.ledger.refuse("no_clock")
-        else:
-            yield local
+        return local
 
     def _lose(self, reason: str, error: Exception) -> None:
         self.ledger.lose(reason)

@@ -61,8 +61,10 @@ class Publisher:
         """Stamp a sample and send it to whoever is subscribed, never waiting."""
         seq = self.counts.get(sample.stream, 0)
         stamp = (self._epoch, seq, time.monotonic_ns())
-        slot = self._slot(sample) if isinstance(sample, Frame) else None
-        message = wire.encode(sample, stamp, slot)
+        if isinstance(sample, Frame) and (slot := self._slot(sample)) is not None:
+            message = wire.encode_place(sample, stamp, slot)
+        else:
+            message = wire.encode(sample, stamp)
         if len(message) < COPY_BYTES:
             self._send(message)
         else:

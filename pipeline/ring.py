@@ -63,36 +63,37 @@ class Arena:
         return arrays
 
 
-class Slot(Memory):
-    """A payload in a ring: where it lies, and the generation that makes it valid."""
+class Slot(Memory, frozen=True, eq=False, gc=False):
+    """A payload in a ring: where it lies, and the generation that makes it valid.
 
-    __slots__ = ("_arena", "_at", "arena_id", "generation", "index", "size_bytes")
+    `at` is the word of its arena that holds the generation.
+    """
 
-    def __init__(self, arena: Arena, index: int, generation: int, size_bytes: int) -> None:
-        self._arena, self._at = arena, PAGE_WORDS + index * arena.stride_words
-        # As a message says them.
-        self.arena_id, self.index = arena.id, index
-        self.generation, self.size_bytes = generation, size_bytes
+    arena: Arena
+    at: int
+    index: int
+    generation: int
+    size_bytes: int
 
     def array(self, shape: tuple[int, ...]) -> UInt8Array:
         """The payload where it lies; a reader's is read-only."""
-        arena = self._arena
+        arena = self.arena
         return (arena.arrays.get(shape) or arena.shaped(shape))[self.index]
 
     def begin(self) -> None:
         """Make the slot invalid, for its writer to fill it."""
-        self._arena.words[self._at] = self.generation - 1
+        self.arena.words[self.at] = self.generation - 1
 
     def commit(self) -> bool:
         """Make the slot whole; False if it is not our turn to write in it."""
-        if self._arena.words[self._at] != self.generation - 1:
+        if self.arena.words[self.at] != self.generation - 1:
             return False
-        self._arena.words[self._at] = self.generation
+        self.arena.words[self.at] = self.generation
         return True
 
     def intact(self) -> bool:
         """Whether the slot still holds this payload: ask again after use."""
-        return self._arena.words[self._at] == self.generation
+        return self.arena.words[self.at] == self.generation
 
 
 class RingWriter:
@@ -123,7 +124,8 @@ class RingWriter:
         """The next slot, invalid from now on."""
         n_before = next(self._claims)
         index, generation = n_before % self._n_slots, 2 * n_before + 2
-        slot = Slot(self._arena, index, generation, size_bytes)
+        at = PAGE_WORDS + index * self._arena.stride_words
+        slot = Slot(self._arena, at, index, generation, size_bytes)
         slot.begin()
         return slot
 
@@ -136,7 +138,7 @@ class RingWriter:
         arena.words[at] = generation - 1
         (arena.arrays.get(shape) or arena.shaped(shape))[index][...] = payload
         arena.words[at] = generation
-        return Slot(arena, index, generation, payload.nbytes)
+        return Slot(arena, at, index, generation, payload.nbytes)
 
     def share(self, connection: socket.socket) -> None:
         """Hand the arena to a reader."""
@@ -167,9 +169,10 @@ class RingReader:
         if index >= self._n_slots or size_bytes > self._payload_bytes:
             raise OverwrittenError("a place outside the ring")
         arena = self._arena
-        if arena.words[PAGE_WORDS + index * arena.stride_words] != generation:
+        at = PAGE_WORDS + index * arena.stride_words
+        if arena.words[at] != generation:
             raise OverwrittenError("the slot was used again")
-        return Slot(arena, index, generation, size_bytes)
+        return Slot(arena, at, index, generation, size_bytes)
 
 
 class MappedRing:

@@ -33,10 +33,8 @@ def tokens_stream(stream: str) -> str:
     return f"tokens/{stream}"
 
 
-class Memory:
+class Memory(Struct, frozen=True, eq=False, gc=False):
     """The memory that pixels lie in: here the reader's own, which nobody else writes to."""
-
-    __slots__ = ()
 
     def intact(self) -> bool:
         """Whether what was read until now was whole."""

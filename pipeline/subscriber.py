@@ -6,7 +6,7 @@ A `latest` stream keeps one message, the newest; a `queue` stream keeps all up t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -45,7 +45,8 @@ class Subscriber:
         self.links: dict[str, RemoteLink] = {}
         self._context: zmq.Context[Socket] = zmq.Context()
         self._items: list[tuple[Any, int]] = []
-        self._visits: dict[Socket, Callable[[], Iterable[Sample]]] = {}
+        self._of: dict[Socket, Inbox] = {}
+        self._handlers: dict[Socket, Callable[[], None]] = {}
         self._inboxes = {s: self._inbox(s, *where) for s, where in table.items()}
         self.ledgers = {stream: inbox.ledger for stream, inbox in self._inboxes.items()}
         if health_endpoints:
@@ -61,11 +62,11 @@ class Subscriber:
             link = self._link(stream, line, options)
             inbox = Inbox(stream, endpoint, line, link.samples.socket)
             inbox.follow(link)
-            self._visit(link.samples.socket, inbox.take)
         else:
-            socket = self._connect([endpoint], wire.topic(stream, observer=self._observer), options)
-            inbox = Inbox(stream, endpoint, line, socket)
-            self._visit(socket, inbox.take)
+            topic = wire.topic(stream, observer=self._observer)
+            inbox = Inbox(stream, endpoint, line, self._connect([endpoint], topic, options))
+        self._of[inbox.socket] = inbox
+        self._items.append((inbox.socket, zmq.POLLIN))
         return inbox
 
     def _link(
@@ -81,16 +82,8 @@ class Subscriber:
 
     def watch(self, socket: Socket, handle: Callable[[], None]) -> None:
         """Wait for another socket too; what comes there is for `handle`."""
-
-        def visit() -> Iterable[Sample]:
-            handle()
-            return ()
-
-        self._visit(socket, visit)
-
-    def _visit(self, socket: Socket, visit: Callable[[], Iterable[Sample]]) -> None:
         self._items.append((socket, zmq.POLLIN))
-        self._visits[socket] = visit
+        self._handlers[socket] = handle
 
     def _connect(
         self,
@@ -116,7 +109,16 @@ class Subscriber:
             for link in self.links.values():
                 link.update()  # before its samples: they may be the first after a pause
         for socket, _ in ready:
-            yield from self._visits[socket]()
+            if socket in self._handlers:
+                self._handlers[socket]()
+                continue
+            inbox = self._of[socket]
+            try:
+                for _ in range(inbox.n_visit):
+                    if (sample := inbox.take()) is not None:
+                        yield sample
+            except zmq.Again:
+                continue
 
     def epoch(self, stream: str) -> int:
         """Which run of its publisher the stream's last sample is of."""

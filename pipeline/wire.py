@@ -48,6 +48,7 @@ MAX_NAME_BYTES = 256
 # seq, capture and publish time in ns; height and width of a picture, or samples and rate in Hz.
 _PREFIX = struct.Struct("<BBBBQQqqII")
 _PLACE = struct.Struct("<QQQQ")  # arena, slot, generation, bytes
+_PREFIX_AND_PLACE = struct.Struct(_PREFIX.format + _PLACE.format[1:])
 MSGPACK, PIXELS, IN_RING, JPEG, PCM = range(5)
 
 Other: TypeAlias = TextEvent | Reading | Health | Prediction | Tokens | Label | Event
@@ -76,20 +77,14 @@ def topic(stream: str, *, observer: bool = False) -> bytes:
     return stream.encode() + (bytes([0, VERSION]) if observer else b"\0")
 
 
-def encode(sample: Sample, stamp: tuple[int, int, int], slot: Slot | None = None) -> bytes:
-    """A sample as one message; the Stamp takes the place of its own seq and time.
-
-    With a slot of a ring, in which the pixels lie, the message says so and does not hold them.
-    """
+def encode(sample: Sample, stamp: tuple[int, int, int]) -> bytes:
+    """A sample as one message; the Stamp takes the place of its own seq and time."""
     epoch, seq, t_ns = stamp
     at_ns, kind, form, size = sample.t_capture_ns, MSGPACK, 0, (0, 0)
     body: Any
     if isinstance(sample, Frame):
         kind, form, size = PIXELS, sample.order == "rgb", sample.pixels.shape
         body = sample.pixels
-        if slot is not None:
-            kind = IN_RING
-            body = _PLACE.pack(slot.arena_id, slot.index, slot.generation, slot.size_bytes)
     elif isinstance(sample, AudioChunk):
         kind, (n_samples, form), body = PCM, sample.pcm.shape, sample.pcm
         size = n_samples, sample.rate_hz
@@ -100,6 +95,18 @@ def encode(sample: Sample, stamp: tuple[int, int, int], slot: Slot | None = None
         return b"".join((sample.stream.encode(), b"\0", prefix, body))
     except TypeError:  # an array that does not lie in one piece
         return b"".join((sample.stream.encode(), b"\0", prefix, body.tobytes()))
+
+
+def encode_place(frame: Frame, stamp: tuple[int, int, int], slot: Slot) -> bytes:
+    """A picture whose pixels lie in a slot of a ring as one message, which says where."""
+    epoch, seq, t_ns = stamp
+    height, width, _ = frame.pixels.shape
+    rgb, at_ns = frame.order == "rgb", frame.t_capture_ns
+    place = slot.arena.id, slot.index, slot.generation, slot.size_bytes
+    head = _PREFIX_AND_PLACE.pack(
+        VERSION, IN_RING, rgb, 0, epoch, seq, at_ns, t_ns, height, width, *place
+    )
+    return b"".join((frame.stream.encode(), b"\0", head))
 
 
 def encode_jpeg(frame: Frame, stamp: tuple[int, int, int], quality: int) -> bytes:

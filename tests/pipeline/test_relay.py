@@ -403,7 +403,7 @@ def test_without_a_clock_samples_are_dropped_not_guessed(fake: FakeRelay, bus: S
 def test_a_peer_cannot_point_into_shared_memory(fake: FakeRelay, bus: Subscriber) -> None:
     slot = RingWriter(240 * 320 * 3, n_slots=1).claim(240 * 320 * 3)
     frame = replace(picture(), stream=TEXT)
-    fake.socket.send(wire.encode(frame, wire.Stamp(1, 0, 0), slot))
+    fake.socket.send(wire.encode_place(frame, wire.Stamp(1, 0, 0), slot))
     until(bus, lambda: bus.ledgers[TEXT].dropped == {"malformed": 1})
 
 
