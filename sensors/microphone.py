@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.config import Microphone
 from pipeline.error import ConfigError, SensorLostError
 from pipeline.sample import AudioChunk, Int16Array, read_only
+from sensors.drift import Drift
 from sensors.portaudio import Block, SoundInput, imported
 from sensors.sound import CHUNK_MS, NS_PER_S, ChunkCutter, Timeline
 
@@ -34,7 +35,8 @@ def chunks(
 
     An input gives one channel where it can, a file those that it has. Counts `overflow` (the
     device lost sound), `late` (blocks too old to use), `jumps` (of the time line), and for a file
-    `paused` (it fell too far behind to catch up). Raises ConfigError, SensorLostError.
+    `paused` (it fell too far behind to catch up). Of an input there is also `drift_ppm`, once it is
+    known: above zero its clock is fast. Raises ConfigError, SensorLostError.
     """
     counters = {} if counters is None else counters
     for name in ("overflow", "late", "jumps", "paused"):
@@ -71,7 +73,7 @@ def _heard(config: Microphone, counters: dict[str, int]) -> Generator[TimedPcm |
         while True:
             block = yield from _next_block(device, limit_s)
             limit_s = STALL_LIMIT_S
-            yield from hearing.take(block)
+            yield from hearing.take(block, time.monotonic_ns())
             yield None
 
 
@@ -95,30 +97,39 @@ class Hearing:
         self._to_hz = to_hz
         self._counters = counters
         self._newest_ns = 0
+        self._drift = Drift()
+        counters.pop("drift_ppm", None)  # what is open now may be another device
         self._begin()
 
     def _begin(self) -> None:
         from_hz, n_channels = self._device.rate_hz, self._device.n_channels
         self._cutter = ChunkCutter(from_hz, self._to_hz, n_channels)
         self._timeline: Timeline | None = None
+        self._drift.begin()
         self._n_taken = 0
 
-    def take(self, block: Block) -> list[TimedPcm]:
+    def take(self, block: Block, now_ns: int) -> list[TimedPcm]:
         """The chunks, mostly none or one, that the block completes."""
         self._counters["overflow"] += block.overflow
-        now_ns = time.monotonic_ns()
         if now_ns - block.captured_ns > LATE_NS:
             self._counters["late"] += 1
             self._begin()
             return []
-        timeline = self._timeline = self._timeline or Timeline(block.captured_ns)
+        timeline = self._timeline = self._timeline or Timeline(block.captured_ns, self._drift)
         position_ns = self._n_taken * NS_PER_S // self._device.rate_hz
         self._counters["jumps"] += timeline.observe(position_ns, block.captured_ns)
+        self._tell_drift()
         self._n_taken += len(block.pcm)
         cut = self._cutter.feed(block.pcm)
         return [
             (self._stamp(timeline.time_ns(at_ns), pcm, now_ns), now_ns, pcm) for at_ns, pcm in cut
         ]
+
+    def _tell_drift(self) -> None:
+        if (ppm := self._drift.ppm) is None:
+            self._counters.pop("drift_ppm", None)
+        else:
+            self._counters["drift_ppm"] = round(ppm)
 
     def _stamp(self, t_capture_ns: int, pcm: Int16Array, now_ns: int) -> int:
         """The time line's answer, but no chunk ends in the future or begins before the last."""

@@ -17,16 +17,18 @@ from pathlib import Path
 from pipeline import child
 from pipeline.backoff import Backoff
 from pipeline.child import HealthReporter, Stop
-from pipeline.config import Camera, Config, Microphone, Readings, Stream, Text
+from pipeline.config import Camera, Config, Microphone, Readings, Simulator, Stream, Text
 from pipeline.error import ConfigError, SensorHungError, SensorLostError
 from pipeline.footprint import ring_slots
 from pipeline.publisher import Publisher
 from pipeline.sample import Sample, Source
+from sensors.offset import earlier
 from sensors.watchdog.watchdog import Watchdog, told
 
 MAX_WAIT_S = 0.5  # between two looks at the clock, the stop request and the next health report
 FIRST_READER_S = 10.0  # so long a sensor waits for somebody to read what it captures
 REOPEN_S = 4.0  # the longest wait before a lost device is opened again: its cable may be back
+READINGS_HZ = 2.0  # of the simulator, unless the configuration says another
 RECORDER_S = 1.0  # and so long for a recorder besides, which may have failed
 
 log = logging.getLogger(__name__)
@@ -37,11 +39,18 @@ def source_of(
 ) -> Source:
     """The source that the configuration names for a stream; it counts its losses in `counters`.
 
-    Modules are imported here, so that a process loads only what its device needs.
+    Its capture times are corrected by `offset_ms`: what is live, recorded and replayed is one.
     """
     line = config.streams[stream]
     if line.source == "simulator":
-        return partial(_simulated, line, stream, config.simulator.seed)
+        device: Source = partial(_simulated, line, stream, config.simulator)
+    else:
+        device = _device(line, stream, counters, publisher)
+    return earlier(device, round(line.offset_ms * 1e6))
+
+
+def _device(line: Stream, stream: str, counters: dict[str, int], publisher: Publisher) -> Source:
+    """Modules are imported here, so that a process loads only what its device needs."""
     match line:
         case Camera():
             from sensors.camera import frames
@@ -62,11 +71,13 @@ def source_of(
     raise TypeError(type(line).__name__)
 
 
-def _simulated(line: Stream, stream: str, seed: int) -> Generator[Sample | None, None, None]:
+def _simulated(
+    line: Stream, stream: str, simulated: Simulator
+) -> Generator[Sample | None, None, None]:
     """A stream of the simulated home, from now on; every process with this seed sees the same."""
     from sensors import simulator
 
-    home = simulator.Home(seed=seed)
+    home = simulator.Home(seed=simulated.seed, detailed=simulated.detailed)
     start_ns = time.monotonic_ns()
     match line:
         case Camera():
@@ -82,7 +93,7 @@ def _simulated(line: Stream, stream: str, seed: int) -> Generator[Sample | None,
             begun_ns = home.scene_at(start_ns).start_ns
             yield from simulator.events(home, stream=stream, start_ns=begun_ns)
         case Readings():
-            rate_hz = line.rate_hz
+            rate_hz = line.rate_hz or READINGS_HZ
             yield from simulator.readings(home, stream=stream, rate_hz=rate_hz, start_ns=start_ns)
 
 

@@ -11,9 +11,8 @@ import numpy as np
 
 from pipeline.sample import Float32Array, Frame, UInt8Array, read_only
 from sensors.simulator.canvas import Canvas
-from sensors.simulator.person import people_of
 from sensors.simulator.ranges import draw
-from sensors.simulator.room import furnished_room
+from sensors.simulator.room import furnished_room, room_of
 from sensors.simulator.scene import Home, Scene
 
 SMOKE_GREY = (120.0, 215.0)
@@ -41,15 +40,15 @@ class Picture:
 
     def __init__(self, scene: Scene, stream: str, size_px: tuple[int, int]) -> None:
         self.scene = scene
-        room, view = scene.rng("room"), scene.rng("view", stream)
+        room, view = room_of(scene), scene.rng("view", stream)
         self._canvas = Canvas(size_px, scene.ranges, view)
-        self._people = people_of(scene, room)
-        self._light = draw(room, scene.ranges.light) * view.uniform(0.9, 1.1)
-        self._flicker_hz = room.uniform(0.5, 3.0)
+        self._people = room.people
+        self._light = room.light * view.uniform(0.9, 1.1)
+        self._flicker_hz = room.flicker_hz
         self._room = furnished_room(scene, self._canvas, room)
         self._noise = _noise(size_px, view)
-        self._smoke = _smoke(scene, size_px, room) if scene.cue.look == "haze" else None
-        self._smoke_grey = float(room.uniform(*SMOKE_GREY))
+        self._smoke = _smoke(scene, size_px, room.rng) if scene.cue.look == "haze" else None
+        self._smoke_grey = float(room.rng.uniform(*SMOKE_GREY))
 
     def render(self, t_ns: int) -> UInt8Array:
         """The picture at a time of the scene: uint8 BGR (height, width, 3)."""

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from sensors.simulator.sight_wording import TRAIN_SIGHTS, UNSEEN_SIGHTS, Sights
 from sensors.simulator.wording import TRAIN_WORDING, UNSEEN_WORDING, Wording
 
 Spans: TypeAlias = tuple[tuple[float, float], ...]
@@ -46,6 +47,7 @@ class Ranges:
     brown_share: Spans  # of the background noise; the rest is white
     hum_hz: Spans
     wording: Wording
+    sights: Sights
 
 
 TRAIN = Ranges(
@@ -71,6 +73,7 @@ TRAIN = Ranges(
     brown_share=((0.25, 0.45), (0.60, 0.85)),
     hum_hz=((90.0, 110.0), (140.0, 170.0)),
     wording=TRAIN_WORDING,
+    sights=TRAIN_SIGHTS,
 )
 
 UNSEEN = Ranges(
@@ -96,6 +99,7 @@ UNSEEN = Ranges(
     brown_share=((0.46, 0.59), (0.86, 0.92)),
     hum_hz=((111.0, 139.0), (171.0, 185.0)),
     wording=UNSEEN_WORDING,
+    sights=UNSEEN_SIGHTS,
 )
 
 

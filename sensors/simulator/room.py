@@ -1,23 +1,61 @@
-"""The room without its people: wall, floor, window, furniture and clutter."""
+"""The room of a scene: who is in it, wall, floor, window, furniture and clutter."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from pipeline.sample import UInt8Array
-from sensors.simulator.canvas import Canvas, palette
+from sensors.simulator.canvas import Canvas, Colour, palette
+from sensors.simulator.person import Person, people_of
 from sensors.simulator.ranges import draw
 from sensors.simulator.scene import Scene
 
 
-def furnished_room(scene: Scene, canvas: Canvas, rng: np.random.Generator) -> UInt8Array:
+class Room(NamedTuple):
+    """What every camera sees alike. `rng` goes on with what is drawn of it later."""
+
+    people: list[Person]
+    light: float
+    flicker_hz: float
+    horizon: float
+    wall: Colour
+    floor: Colour
+    rng: np.random.Generator
+
+
+class Furniture(NamedTuple):
+    """A piece of furniture, in room coordinates."""
+
+    width: float
+    height: float
+    colour: Colour
+
+
+def room_of(scene: Scene) -> Room:
+    """The room of a scene. The order of the draws is what makes it the same everywhere."""
+    rng, ranges = scene.rng("room"), scene.ranges
+    people = people_of(scene, rng)
+    light, flicker_hz = draw(rng, ranges.light), rng.uniform(0.5, 3.0)
+    horizon, wall, floor = draw(rng, ranges.horizon), palette(scene, rng), palette(scene, rng)
+    return Room(people, light, flicker_hz, horizon, wall, floor, rng)
+
+
+def sofa_of(scene: Scene) -> Furniture:
+    """The sofa of a scene."""
+    rng = scene.rng("sofa")
+    width, colour = rng.uniform(0.28, 0.42), palette(scene, rng)
+    return Furniture(width, rng.uniform(0.18, 0.24), colour)
+
+
+def furnished_room(scene: Scene, canvas: Canvas, room: Room) -> UInt8Array:
     """Wall, floor and furniture."""
-    ranges = scene.ranges
-    horizon = draw(rng, ranges.horizon)
+    ranges, rng, horizon = scene.ranges, room.rng, room.horizon
     image = np.empty((canvas.height_px, canvas.width_px, 3), np.uint8)
-    image[:] = palette(scene, rng)
-    canvas.box(image, -0.5, 1.5, (2.0, 1.5 - horizon), palette(scene, rng))
+    image[:] = room.wall
+    canvas.box(image, -0.5, 1.5, (2.0, 1.5 - horizon), room.floor)
     window = (draw(rng, ranges.window_x), horizon - rng.uniform(0.12, 0.2))
     size = (rng.uniform(0.12, 0.28), rng.uniform(0.15, 0.25))
     canvas.box(image, *window, size, palette(scene, rng))
@@ -32,10 +70,9 @@ def furnished_room(scene: Scene, canvas: Canvas, rng: np.random.Generator) -> UI
 
 
 def _sofa(scene: Scene, canvas: Canvas, image: UInt8Array, at: tuple[float, float]) -> None:
-    rng = scene.rng("sofa")
-    width, colour = rng.uniform(0.28, 0.42), palette(scene, rng)
+    width, height, colour = sofa_of(scene)
     shade = (0.8 * colour[0], 0.8 * colour[1], 0.8 * colour[2])
-    canvas.box(image, *at, (width, rng.uniform(0.18, 0.24)), shade)
+    canvas.box(image, *at, (width, height), shade)
     canvas.box(image, *at, (width, 0.1), colour)
     for x in (at[0] - 0.02, at[0] + width - 0.02):
         canvas.box(image, x, at[1], (0.04, 0.15), shade)

@@ -62,10 +62,14 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
-    """A seeded home in virtual time: scene k covers [k * scene_s, (k + 1) * scene_s)."""
+    """A seeded home in virtual time: scene k covers [k * scene_s, (k + 1) * scene_s).
+
+    In a detailed one a device tells what the cameras see, in place of what was switched on.
+    """
 
     seed: int
     ranges: Ranges = UNSEEN
+    detailed: bool = False
     scene_s: float = 6.0
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.sample import LabelledSamples, Sample
 from sensors.simulator.image import frames
+from sensors.simulator.labels import labels_of
 from sensors.simulator.scene import Home, Scene
 from sensors.simulator.sound import chunks
 from sensors.simulator.words import events, readings
@@ -34,7 +35,7 @@ def _window(home: Home, scene: Scene, streams: Sequence[str]) -> LabelledSamples
     length_ns = scene.end_ns - scene.start_ns
     tick_ns = scene.start_ns + int(scene.rng("tick").uniform(SETTLED_S * 1e9, length_ns))
     samples = {stream: tuple(_until(tick_ns, _source(home, stream, tick_ns))) for stream in streams}
-    return LabelledSamples(label=scene.label, tick_ns=tick_ns, samples=samples)
+    return LabelledSamples(labels=labels_of(scene), tick_ns=tick_ns, samples=samples)
 
 
 def _until(tick_ns: int, source: Iterator[Sample]) -> Iterator[Sample]:

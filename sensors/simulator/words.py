@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.sample import Reading, TextEvent, read_only
 from sensors.simulator.scene import Home, Scene
+from sensors.simulator.sight import sight
 
 NOISE_DEGC = 0.12
 RISE_DEGC_S = (0.06, 0.22)
@@ -20,7 +21,7 @@ def events(home: Home, *, stream: str, start_ns: int) -> Iterator[TextEvent]:
     """Endless device events: one within 0.2 s of a scene's start, then every 1.5 to 3 s."""
     seq = 0
     for index in itertools.count(start_ns // home.scene_ns):
-        for t_ns, text in _scene_events(home.scene(index), stream):
+        for t_ns, text in _scene_events(home.scene(index), stream, detailed=home.detailed):
             if t_ns >= start_ns:
                 yield TextEvent(
                     stream=stream, seq=seq, t_capture_ns=t_ns, t_publish_ns=t_ns, text=text
@@ -28,11 +29,11 @@ def events(home: Home, *, stream: str, start_ns: int) -> Iterator[TextEvent]:
                 seq += 1
 
 
-def _scene_events(scene: Scene, stream: str) -> Iterator[tuple[int, str]]:
-    rng = scene.rng("events", stream)
+def _scene_events(scene: Scene, stream: str, *, detailed: bool) -> Iterator[tuple[int, str]]:
+    rng, said = scene.rng("events", stream), sight if detailed else _sentence
     t_ns = scene.start_ns + int(rng.uniform(0.0, 0.2e9))
     while t_ns < scene.end_ns:
-        yield t_ns, _sentence(scene, rng)
+        yield t_ns, said(scene, rng)
         t_ns += int(rng.uniform(1.5e9, 3.0e9))
 
 

@@ -1,6 +1,6 @@
 """Stuck sensors: devices that go on delivering, but nothing of use.
 
-frozen: the same picture, or the same sound, again and again. black: a picture without light.
+frozen: the same picture, sound or readings again and again. black: a picture without light.
 covered: one without any detail. noise: a picture of noise. silent: sound without a single sound.
 clipping: sound that is cut off by the range of its numbers. stamps: capture times that stop, run
 backwards, or lie far from now. slow, fast: less than half, or more than one and a half times as

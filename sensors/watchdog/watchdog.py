@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterable, Mapping
 
 from pipeline.config import Camera, Microphone, Readings, Stream, Text
-from pipeline.sample import AudioChunk, Frame, Sample
+from pipeline.sample import AudioChunk, Frame, Reading, Sample
+from sensors.watchdog.gauge import Gauge
 from sensors.watchdog.hold import Hold
 from sensors.watchdog.pace import Pace, Stamps
 from sensors.watchdog.picture import PictureEye
@@ -61,6 +62,7 @@ class Watchdog:
         frozen_s = _frozen_s(self._line)
         self._eye = PictureEye(sees_frozen=math.isfinite(frozen_s))
         self._ear = SoundEar(hears_frozen=math.isfinite(frozen_s))
+        self._gauge = Gauge()
         self._stamps = Stamps(are_events=isinstance(self._line, Text))
         self._pace = Pace(self._rate_hz) if self._rate_hz else None
         self._begun_ns: int | None = None
@@ -95,6 +97,8 @@ class Watchdog:
             case AudioChunk():
                 found = self._ear.look(sample, now_ns)
                 self._update(("frozen", "silent", "clipping"), found, now_ns)
+            case Reading():
+                self._update(("frozen",), self._gauge.look(sample), now_ns)
         is_wrong = self._stamps.wrong(sample, now_ns)
         if self._begun_ns is not None and now_ns - self._begun_ns >= GRACE_NS:
             self._update(("stamps",), ("stamps",) if is_wrong else (), now_ns)
@@ -117,13 +121,19 @@ def _rate_hz(line: Stream) -> float | None:
             return line.rate_hz
         case Microphone():
             return 1.0
-        case Readings() if line.source == "simulator":
+        case Readings():
             return line.rate_hz
     return None
 
 
 def _frozen_s(line: Stream) -> float:
-    """How long a stream may deliver the same; for ever, if it is a file."""
+    """How long a stream may deliver the same; for ever, if it is a file.
+
+    And for ever if it is readings, unless the configuration says how long: a switch, or a
+    thermometer that rounds, says the same for hours, and nothing tells it from one that is stuck.
+    """
+    if isinstance(line, Readings):
+        return line.frozen_s or math.inf
     if isinstance(line, Camera) and line.frozen_s:
         return line.frozen_s
     source = str(line.source)

@@ -16,7 +16,7 @@ import pytest
 from pipeline.config import Microphone
 from pipeline.error import ConfigError, SensorLostError
 from pipeline.sample import AudioChunk
-from sensors.microphone import Hearing, chunks
+from sensors.microphone import Hearing, TimedPcm, chunks
 from sensors.portaudio import Block
 from tests import parts
 from tests.parts import VirtualMicrophone
@@ -139,11 +139,18 @@ def test_what_can_never_be_played_is_a_configuration_error(tmp_path: Path) -> No
             next(microphone)
 
 
+class LiveHearing(Hearing):
+    """Takes blocks now."""
+
+    def hear(self, block: Block) -> list[TimedPcm]:
+        return self.take(block, time.monotonic_ns())
+
+
 @pytest.fixture
-def hearing() -> tuple[Hearing, dict[str, int]]:
+def hearing() -> tuple[LiveHearing, dict[str, int]]:
     counters = {"overflow": 0, "late": 0, "jumps": 0}
     device: Any = SimpleNamespace(rate_hz=RATE_HZ, n_channels=1)
-    return Hearing(device, RATE_HZ, counters), counters
+    return LiveHearing(device, RATE_HZ, counters), counters
 
 
 def block(captured_ns: int, *, overflow: bool = False) -> Block:
@@ -151,9 +158,9 @@ def block(captured_ns: int, *, overflow: bool = False) -> Block:
 
 
 def test_blocks_that_come_too_late_are_dropped_and_counted(
-    hearing: tuple[Hearing, dict[str, int]],
+    hearing: tuple[LiveHearing, dict[str, int]],
 ) -> None:
-    take, counters = hearing[0].take, hearing[1]
+    take, counters = hearing[0].hear, hearing[1]
     start_ns = time.monotonic_ns() - 500 * MS
     assert take(block(start_ns)) == []
     for n in range(10):
@@ -164,8 +171,8 @@ def test_blocks_that_come_too_late_are_dropped_and_counted(
     assert [timed[0] for timed in made] == [start_ns]
 
 
-def test_chunks_never_go_back_in_time(hearing: tuple[Hearing, dict[str, int]]) -> None:
-    take, start_ns = hearing[0].take, time.monotonic_ns() - 850 * MS
+def test_chunks_never_go_back_in_time(hearing: tuple[LiveHearing, dict[str, int]]) -> None:
+    take, start_ns = hearing[0].hear, time.monotonic_ns() - 850 * MS
     times_ns = [start_ns + n * 20 * MS - (n > 20) * 130 * MS for n in range(40)]
     captured_ns = [timed[0] for t_ns in times_ns for timed in take(block(t_ns))]
     assert hearing[1]["jumps"] == 1
@@ -173,8 +180,8 @@ def test_chunks_never_go_back_in_time(hearing: tuple[Hearing, dict[str, int]]) -
     assert all(a < b for a, b in pairwise(captured_ns))
 
 
-def test_lost_sound_is_counted(hearing: tuple[Hearing, dict[str, int]]) -> None:
-    hearing[0].take(block(time.monotonic_ns(), overflow=True))
+def test_lost_sound_is_counted(hearing: tuple[LiveHearing, dict[str, int]]) -> None:
+    hearing[0].hear(block(time.monotonic_ns(), overflow=True))
     assert hearing[1]["overflow"] == 1
 
 

@@ -17,13 +17,17 @@ from sensors.simulator import (
     TRAIN,
     UNSEEN,
     Home,
+    Ranges,
     chunks,
     events,
     frames,
     readings,
     scene_windows,
 )
+from sensors.simulator.labels import labels_of
 from sensors.simulator.scene import CUES
+from sensors.simulator.sight import colour_name
+from sensors.simulator.sight_wording import TRAIN_SIGHTS, UNSEEN_SIGHTS
 from sensors.simulator.wording import TRAIN_WORDING, UNSEEN_WORDING
 
 HOME = Home(seed=3)
@@ -144,7 +148,7 @@ def test_every_second_holds_the_evidence(kind: str, window_s: float) -> None:
 
 def test_training_ranges_and_unseen_ranges_are_disjoint() -> None:
     for field in dataclasses.fields(TRAIN):
-        if field.name == "wording":
+        if field.name in ("wording", "sights"):
             continue
         for low, high in getattr(TRAIN, field.name):
             assert low < high
@@ -166,7 +170,7 @@ def test_training_wordings_and_unseen_wordings_are_disjoint() -> None:
 def test_a_window_holds_what_was_published_by_its_tick() -> None:
     streams = ("camera/a", "camera/b", "microphone/a", "text/a", "readings/a")
     windows = list(scene_windows(HOME, scenes=8, streams=streams))
-    assert sorted(window.label for window in windows) == sorted(
+    assert sorted(window.labels["truth"][0] for window in windows) == sorted(
         HOME.scene(k).label for k in range(1, 9)
     )
     for number, window in enumerate(windows, start=1):
@@ -195,7 +199,7 @@ def crude_features(home: Home, scenes: int) -> tuple[npt.NDArray[np.float64], np
         rms = np.sqrt((np.concatenate(sound).astype(np.float64) ** 2).mean())
         change = degrees[-1] - degrees[0]
         rows.append([*frame.pixels.mean(axis=(0, 1)), np.log(rms), len(event.text), change, 1.0])
-        labels.append(SITUATIONS.index(window.label))
+        labels.append(SITUATIONS.index(window.labels["truth"][0]))
     return np.array(rows, np.float64), np.array(labels)
 
 
@@ -204,3 +208,45 @@ def test_a_linear_model_on_crude_features_is_far_from_enough() -> None:
     weights, *_ = np.linalg.lstsq(features, np.eye(len(SITUATIONS))[labels], rcond=None)
     features, labels = crude_features(Home(seed=6, ranges=UNSEEN), 160)
     assert ((features @ weights).argmax(axis=1) == labels).mean() < 0.6
+
+
+def test_what_is_known_of_a_scene_fits_its_situation() -> None:
+    found = [labels_of(HOME.scene(k)) for k in range(160)]
+    assert len({labels["household"] for labels in found}) == 10
+    assert len({labels["truth"] for labels in found}) == len(SITUATIONS)
+    for labels in found:
+        assert labels["people"] == (str(["nobody", "one", "two"].index(labels["who"][0])),)
+        assert (labels["alert"] == ("yes",)) == (labels["action"] == ("call_help",))
+        assert labels["signs"] and labels["caption"]
+
+
+@pytest.mark.parametrize("ranges", [TRAIN, UNSEEN])
+def test_a_detailed_home_tells_what_its_cameras_see(ranges: Ranges) -> None:
+    home = Home(seed=4, ranges=ranges, detailed=True)
+    told = scene_windows(home, scenes=24, streams=["camera/a", "text/a"])
+    plain = scene_windows(Home(seed=4, ranges=ranges), scenes=24, streams=["camera/a"])
+    for window, other in zip(told, plain, strict=True):
+        assert window.labels == other.labels
+        frame, event = window.samples["camera/a"][-1], window.samples["text/a"][-1]
+        assert content(frame) == content(other.samples["camera/a"][-1])
+        assert isinstance(event, TextEvent)
+        assert len(event.text) <= 112
+        assert all(event.text.count(f" {thing}") == 1 for thing in ("wall", "sofa", "light"))
+        expected = {
+            "nobody": ("nobody", "no person", "empty", "only smoke"),
+            "two": ("two", "pair"),
+        }
+        words = expected.get(window.labels["who"][0], ("person", "someone"))
+        assert any(word in event.text for word in words), event.text
+
+
+def test_sights_of_training_and_evaluation_are_other_sentences() -> None:
+    for field in dataclasses.fields(TRAIN_SIGHTS):
+        train, unseen = (set(getattr(s, field.name)) for s in (TRAIN_SIGHTS, UNSEEN_SIGHTS))
+        assert train.isdisjoint(unseen), field.name
+
+
+def test_colours_have_names() -> None:
+    assert colour_name((0.0, 200.0, 0.0)) == "pale green"
+    assert colour_name((100.0, 0.0, 0.0)) == "dark blue"
+    assert colour_name((200.0, 200.0, 200.0)) == "pale grey"

@@ -53,3 +53,19 @@ def test_one_wild_time_does_not_move_the_line() -> None:
     line = Timeline(0)
     assert not line.observe(20 * MS, 900 * MS)
     assert line.time_ns(0) == 0
+
+
+def test_a_burst_of_late_blocks_is_no_lost_sound() -> None:
+    """All of them come at one moment, so each is late by less than the one before."""
+    line = Timeline(0)
+    for n in range(60):
+        held_ns = 20 * 20 * MS if 20 <= n < 40 else 0
+        seen_ns = max(n * 20 * MS, 20 * 20 * MS + held_ns)
+        assert not line.observe(n * 20 * MS, seen_ns if held_ns else n * 20 * MS)
+    assert abs(line.time_ns(0)) < MS
+
+
+def test_times_that_agree_with_nothing_are_followed_in_the_end() -> None:
+    line, random = Timeline(0), np.random.default_rng(3)
+    jumps = [line.observe(n * 20 * MS, round(random.uniform(1, 9) * 1e9)) for n in range(200)]
+    assert any(jumps)

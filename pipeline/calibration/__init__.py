@@ -1,0 +1,1 @@
+"""`sensorium calibrate av`: by how much a camera and a microphone disagree about time."""
