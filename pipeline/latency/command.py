@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 EXIT_OVER_BUDGET = 1
 DEMO = "demo"
+TRACED_S = 10.0
 DemoConfig: TypeAlias = "Callable[[Sequence[str]], Config]"
 
 
@@ -41,15 +42,33 @@ def add_run_arguments(bench: Any) -> None:
     group.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override")
 
 
+def add_engine_arguments(bench: Any) -> None:
+    """Add those of `bench engines`."""
+    group = bench.add_argument_group("engines: each graph on each backend that is installed")
+    group.add_argument("--bundle", metavar="B", help="its graphs; default: every encoder (torch)")
+    group.add_argument("--encoders", nargs="+", metavar="E", help="these, as image/resnet50")
+    group.add_argument("--size-px", type=int, default=224, help="of pictures; default: 224")
+    group.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+    group.add_argument("--rounds-each", type=int, default=120, metavar="N", help="calls of each")
+    group.add_argument("--period-ms", type=float, default=20.0, metavar="T", help="between calls")
+
+
 def add_arguments(commands: Any) -> None:
     """Add `trace`."""
-    text = "draw a log's predictions, stage by stage, for Perfetto (ui.perfetto.dev)"
+    text = "draw predictions, stage by stage, for Perfetto (ui.perfetto.dev)"
     made = commands.add_parser("trace", help=text, description=text)
     made.set_defaults(command="trace")
-    made.add_argument("file", type=Path, metavar="FILE", help="a log that holds predictions")
+    made.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a log that holds predictions, or the TOML file of a run that is going",
+    )
     made.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="as trace.json")
-    made.add_argument("--start", type=_seconds, default=0.0, metavar="S", help="from here on")
-    made.add_argument("--duration", type=_seconds, metavar="S", help="for so long")
+    made.add_argument("--start", type=_seconds, default=0.0, metavar="S", help="of a log")
+    made.add_argument(
+        "--duration", type=_seconds, metavar="S", help="for so long; of a run 10 s, or until Ctrl-C"
+    )
 
 
 def trace(arguments: argparse.Namespace) -> int:
@@ -58,11 +77,25 @@ def trace(arguments: argparse.Namespace) -> int:
     from pipeline.log.reader import LogReader
     from pipeline.replay.part import Choice, Part
 
-    choice = Choice(start_s=arguments.start, duration_s=arguments.duration)
-    with LogReader(arguments.file) as log:
-        n = write_trace(arguments.out, trace_events(Part(log, choice)))
+    if arguments.file.suffix == ".toml":
+        n = _trace_run(arguments)
+    else:
+        choice = Choice(start_s=arguments.start, duration_s=arguments.duration)
+        with LogReader(arguments.file) as log:
+            n = write_trace(arguments.out, trace_events(Part(log, choice)))
     sys.stdout.write(f"{arguments.out}: {n} events; open it in ui.perfetto.dev\n")
     return 0
+
+
+def _trace_run(arguments: argparse.Namespace) -> int:
+    from pipeline.latency.live_trace import run_events
+    from pipeline.latency.trace import write_trace
+    from pipeline.loader import load
+    from pipeline.runner import stop_on_signals
+
+    seconds = TRACED_S if arguments.duration is None else arguments.duration
+    events = run_events(load(arguments.file), seconds, stop_on_signals())
+    return write_trace(arguments.out, events)
 
 
 def bench_run(arguments: argparse.Namespace, demo_config: DemoConfig) -> int:

@@ -140,7 +140,10 @@ def text(found: Mapping[str, Any]) -> str:
     how = f"{found['rounds']} rounds in turn" if found["interleaved"] else "two earlier results"
     lines = [f"{found['b']} / {found['a']}, {MODES[found['mode']]}, {how}"]
     for name, (middle, low, high) in found["ratios"].items():
-        verdict = "no difference shown" if low <= 1 <= high else "differs"
+        hidden = max(high - 1, 1 - low)
+        verdict = f"no difference shown; one of {hidden:.0%} could hide here"
+        if not low <= 1 <= high:
+            verdict = "differs"
         lines.append(f"  {name}: {middle:.3f} (95 %: {low:.3f} to {high:.3f}), {verdict}")
     if not found["interleaved"]:
         lines.append("  what the machine did between the two is in these ratios: run both in turn")

@@ -14,12 +14,30 @@ from engines.bundle import find_bundle, sha256
 from pipeline.config import Config
 
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-PACKAGES = ("sensorium", "numpy", "onnxruntime", "opencv-python-headless", "pyzmq")
+PACKAGES = (
+    "sensorium",
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pyzmq",
+    "openvino",
+    "torch",
+)
 SOURCE = Path(__file__).parent
 
 
 def conditions(config: Config) -> dict[str, Any]:
     """What the machine, the programs and the model were; null where the machine does not tell."""
+    return {
+        **machine(),
+        "backend": config.fusion.backend,
+        "bundle": config.fusion.bundle,
+        "bundle_sha256": sha256(find_bundle(config.fusion.bundle) / "bundle.json"),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """The machine and the programs alone."""
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "cpu": _cpu_model(),
@@ -28,13 +46,12 @@ def conditions(config: Config) -> dict[str, Any]:
         "cores_allowed": len(os.sched_getaffinity(0)),
         "load_before": [round(load, 2) for load in os.getloadavg()],
         "governor": _text(GOVERNOR),
+        "gpu": _said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"),
+        "power_mode": _said("nvpmodel", "-q"),  # of a Jetson
         "kernel": platform.release(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
-        "backend": config.fusion.backend,
-        "bundle": config.fusion.bundle,
-        "bundle_sha256": sha256(find_bundle(config.fusion.bundle) / "bundle.json"),
         "commit": _commit(),
     }
 
@@ -52,6 +69,15 @@ def _text(path: Path) -> str | None:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return None
+
+
+def _said(*command: str) -> str | None:
+    """What a program of this machine says in one line, if it is there."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return " ".join(done.stdout.split()) or None if done.returncode == 0 else None
 
 
 def _version(name: str) -> str | None:

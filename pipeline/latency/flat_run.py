@@ -37,7 +37,7 @@ class FlatRun:
             self.config: Config = replay_config(log, config_file, {}, overrides)
             self._same = is_recorded_bundle(log, self.config)
         fusion = self.config.fusion
-        self.model = CompiledBundle(load_bundle(fusion.bundle), fusion.backend)
+        self.model = CompiledBundle(load_bundle(fusion.bundle), fusion.backend, fusion.options)
 
     def measure(self, seconds: float, warm_up_s: float, stop: Stop) -> Outcome:
         """So long after the warm-up, over and over; latency is reading, encoding and fusing.

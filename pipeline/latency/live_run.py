@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from pipeline.child import Stop
 from pipeline.config import Config
 from pipeline.error import SensoriumError
+from pipeline.latency.energy import EnergyMeter
 from pipeline.latency.measurement import Measurement
 from pipeline.latency.usage import Usage, costs, usages
 from pipeline.loader import amend
@@ -41,6 +42,7 @@ class Outcome:
     first_prediction_s: float | None = None
     ledger: dict[str, Any] = field(default_factory=dict)
     processes: dict[str, dict[str, float | int]] = field(default_factory=dict)
+    energy_j: Mapping[str, float] = field(default_factory=dict)
 
 
 def measure_live(config: Config, seconds: float, warm_up_s: float, stop: Stop) -> Outcome:
@@ -77,7 +79,7 @@ def measure_paced(
 class _Run:
     def __init__(self, mode: str, config: Config, warm_up_s: float) -> None:
         self._mode, self._config = mode, config
-        self._measured = Measurement(config, warm_up_s)
+        self._measured, self._energy = Measurement(config, warm_up_s), EnergyMeter()
         self._summary = Summary()
         self._began_ns = time.monotonic_ns()
         self._first_ns = 0
@@ -110,6 +112,7 @@ class _Run:
             if not self._first_ns and _is_first(prediction, self._config):
                 self._first_ns = prediction.t_emit_ns
         if self._measured.warmed_up:  # a player may be heard of only later
+            self._energy.look(time.monotonic_ns())
             pids = _pids(supervisor)
             self._before |= usages({n: pid for n, pid in pids.items() if n not in self._before})
 
@@ -125,6 +128,7 @@ class _Run:
             first_prediction_s=round(first_s, 3) if self._first_ns else None,
             ledger=self._summary.result(list(self._config.streams), counters),
             processes=costs(self._before, self._after),
+            energy_j=self._energy.joules,
         )
 
 

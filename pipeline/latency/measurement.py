@@ -8,6 +8,7 @@ from pipeline.config import Config
 from pipeline.latency.histogram import Histogram
 from pipeline.latency.stages import sum_errors_ns
 from pipeline.prediction import STAGES, Prediction, named
+from pipeline.skew import skews_ns
 
 MAX_SERIES = 50_000  # latencies that are kept one by one
 NS_PER_S = 1_000_000_000
@@ -30,6 +31,7 @@ class Measurement:
         self.stages = {stage: Histogram() for stage in STAGES}
         self.streams: dict[str, Histogram] = {}
         self.stream_stages: dict[str, dict[str, Histogram]] = {}
+        self.skews: dict[str, Histogram] = {}
         self.series: list[tuple[int, int]] = []  # (emit, latency), nanoseconds
         self.n_warm_up = self.n_missed = self.n_unseen = self.n_left_out = 0
         self.sum_error_max_ns = 0
@@ -81,6 +83,8 @@ class Measurement:
         self._compare(prediction, latency_ns)
 
     def _count_stages(self, prediction: Prediction) -> None:
+        for pair, skew_ns in skews_ns(prediction).items():
+            self.skews.setdefault(pair, Histogram()).add(skew_ns)
         for stream, stages in prediction.stages_ns.items():
             total_ns = sum(stages)
             self.total.add(total_ns)
@@ -113,6 +117,8 @@ class Measurement:
         n_steps = 0
         if not self._clock:
             n_steps = round((last_ns - first_ns) / self._period_ns)
+        elif before.encode_every > 1 or now.encode_every > 1:
+            return  # the clock's sample that made a tick is not always the one that it used
         elif self._clock in before.inputs and self._clock in now.inputs:
             n_steps = now.inputs[self._clock][-1][0] - before.inputs[self._clock][-1][0]
         for step in range(1, n_steps):

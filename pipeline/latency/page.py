@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,12 @@ svg .grid { stroke: var(--rule); stroke-width: 1; }
 .legend span { margin-right: 1rem; white-space: nowrap; color: var(--soft); }
 .legend i { display: inline-block; width: .8em; height: .8em; margin-right: .35em; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.tiles { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1.2rem 0; }
+.tiles div { flex: 1 1 7rem; border: 1px solid var(--rule); border-radius: 8px;
+  padding: .5rem .8rem; }
+.tiles b { display: block; font-size: 1.35rem; font-weight: 600; white-space: nowrap; }
+.tiles span { color: var(--soft); font-size: .85rem; }
+tr.part td:first-child { padding-left: 1.2rem; }
 td, th { padding: .2rem .8rem .2rem 0; text-align: right; border-bottom: 1px solid var(--rule); }
 td:first-child, th:first-child { text-align: left; } .key td { text-align: left; }
 """
@@ -43,24 +49,52 @@ def page(found: Mapping[str, Any]) -> str:
         f" ({rate_hz:.1f} a second), after {found['warm_up_predictions']} of warm-up"
     )
     body = [
-        f"<h1>{escape(title)}</h1><p class='soft'>{escape(about)}</p>",
+        f"<h1>{escape(title)}</h1><p class='soft'>{escape(about)}</p>{_tiles(found)}",
         "<h2>Milliseconds</h2>" + _table(found),
         "<h2>Percentiles</h2>" + percentile_curve(_curves(found)),
         "<h2>Where the time goes: mean of each stage</h2>" + stacked_bars(_bars(found)),
         _work(_bars(found)),
         "<h2>Over time</h2>" + over_time(found["series"], found["deadline_ms"]),
         "<h2>Losses and costs</h2>" + _facts(_losses(found)),
-        "<h2>Conditions</h2>" + _facts(_conditions(found["conditions"])),
+        "<h2>Conditions</h2>" + facts(found["conditions"]),
     ]
+    return document(title, body)
+
+
+def document(title: str, body: Sequence[str]) -> str:
+    """A whole page around its parts."""
     head = f"<meta charset='utf-8'><title>{escape(title)}</title><style>{STYLE}</style>"
     wide = "<meta name='viewport' content='width=device-width, initial-scale=1'>"
     return f"<!doctype html><html lang='en'><head>{wide}{head}</head><body>{''.join(body)}</body>\n"
 
 
+def _tiles(found: Mapping[str, Any]) -> str:
+    """What is looked at first."""
+    shown = ((name, found["latency_ms"][name]) for name in ("p50", "p99", "max"))
+    tiles = [(f"latency, {name}", f"{ms:.1f} ms") for name, ms in shown]
+    if found["deadline_ms"]:
+        tiles.append((f"later than {found['deadline_ms']:g} ms", str(found["deadline_missed"])))
+    if found["ticks_left_out"] is not None:
+        tiles.append(("ticks left out", str(found["ticks_left_out"])))
+    tiles.append(("samples dropped", str(sum(found["dropped"].values()))))
+    drawn = "".join(f"<div><b>{escape(v)}</b><span>{escape(k)}</span></div>" for k, v in tiles)
+    return f"<div class='tiles'>{drawn}</div>"
+
+
+def _percentile(name: str) -> str:
+    """The name as people write it."""
+    return "p99.9" if name == "p999" else name
+
+
 def write_page(path: Path, found: Mapping[str, Any]) -> None:
     """Raises SensoriumError."""
+    save(path, page(found))
+
+
+def save(path: Path, text: str) -> None:
+    """Write a page. Raises SensoriumError."""
     try:
-        path.write_text(page(found), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SensoriumError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -98,17 +132,23 @@ def _table(found: Mapping[str, Any]) -> str:
         ("with ticks left out", found["corrected_latency_ms"]),
         ("jitter", found["jitter_ms"]),
         ("sensor to prediction", found["sensor_to_prediction_ms"]),
-        *((stage, summary) for stage, summary in found["stages_ms"].items()),
     ]
-    head = "".join(f"<th>{name}</th>" for name in ("", *SHOWN))
-    body = "".join(
-        f"<tr><td>{escape(name)}</td>"
-        + "".join(f"<td>{s[key]:.3f}</td>" for key in SHOWN)
-        + "</tr>"
-        for name, s in rows
-        if s
-    )
+    stages = found["stages_ms"].items()
+    skews = [(f"skew of {pair}", summary) for pair, summary in found["skew_ms"].items()]
+    head = "".join(f"<th>{_percentile(name)}</th>" for name in ("", *SHOWN))
+    body = _rows(rows) + _rows(stages, "part") + _rows(skews)
     return f"<div class='wide'><table><tr>{head}</tr>{body}</table></div>"
+
+
+def _rows(rows: Iterable[tuple[str, Mapping[str, float] | None]], kind: str = "") -> str:
+    """Rows of SHOWN; those of no value are left out."""
+    return "".join(
+        f"<tr class='{kind}'><td>{escape(name)}</td>"
+        + "".join(f"<td>{summary[key]:.3f}</td>" for key in SHOWN)
+        + "</tr>"
+        for name, summary in rows
+        if summary
+    )
 
 
 def _losses(found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -124,11 +164,14 @@ def _losses(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, cost in found["processes"].items():
         mib = cost["peak_bytes"] / 2**20
         facts.append((name, f"{cost['cpu_s']} s on a CPU, at most {mib:.0f} MiB"))
+    for name, joules in (found["energy_j"] or {}).items():
+        facts.append((f"energy, {name}", f"{joules} J, {joules / found['seconds']:.2f} W"))
     return facts
 
 
-def _conditions(told: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(key.replace("_", " "), _words(value)) for key, value in told.items()]
+def facts(told: Mapping[str, Any]) -> str:
+    """A table of names and what was found under them."""
+    return _facts([(key.replace("_", " "), _words(value)) for key, value in told.items()])
 
 
 def _words(value: Any) -> str:

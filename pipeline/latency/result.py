@@ -38,6 +38,7 @@ def result(outcome: Outcome) -> dict[str, Any]:
         "sensor_to_prediction_ms": measured.total.summary_ms() if in_time else None,
         "stages_ms": _stages(measured.stages, in_time),
         "streams": _streams(measured, in_time),
+        "skew_ms": {pair: counts.summary_ms() for pair, counts in measured.skews.items()},
         "sum_error_us_max": measured.sum_error_max_ns / 1000,
         "overhead_ratio": None,  # it needs a lane of raw ZeroMQ, which `bench camera` has
         "deadline_ms": deadline_ms,
@@ -48,6 +49,7 @@ def result(outcome: Outcome) -> dict[str, Any]:
         "durations_outside": _outside(measured),
         "ledger": outcome.ledger.get("streams", {}),
         "processes": outcome.processes,
+        "energy_j": dict(outcome.energy_j) or None,  # of the whole machine, where it tells
         "conditions": conditions(outcome.config),
         "series": _series(measured),
     }
@@ -106,13 +108,17 @@ def text(found: Mapping[str, Any]) -> str:
         f"{found['name']}, {MODES[found['mode']]}: {found['predictions']} predictions in"
         f" {found['seconds']:.1f} s ({rate_hz:.1f} a second), after"
         f" {found['warm_up_predictions']} of warm-up that do not count",
-        f"{'milliseconds':26}" + "".join(f"{name:>10}" for name in SHOWN),
     ]
-    lines += [_row(*row) for row in _rows(found) if row[1]]
+    rows = [row for row in _rows(found) if row[1]]
+    width = max(24, *(len(name) for name, _ in rows))
+    lines.append(f"{'milliseconds':{width + 2}}" + "".join(f"{name:>10}" for name in SHOWN))
+    lines += [_row(name.ljust(width), summary) for name, summary in rows]
     lines += _remarks(found)
     for name, cost in found["processes"].items():
         mib = cost["peak_bytes"] / 2**20
         lines.append(f"  {name:24} {cost['cpu_s']:8.2f} s on a CPU, at most {mib:.0f} MiB")
+    for name, joules in (found["energy_j"] or {}).items():
+        lines.append(f"  {name:24} {joules:8.2f} J, {joules / found['seconds']:.2f} W")
     told = found["conditions"]
     lines.append(
         f"{told['cpu']}, {told['cores_allowed']} of {told['cores']} cores, governor"
@@ -135,11 +141,12 @@ def _rows(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float] | Non
     ]
     rows += [(f"{stream}", one["total_ms"]) for stream, one in found["streams"].items()]
     rows += [(f"  {stage}", summary) for stage, summary in found["stages_ms"].items()]
+    rows += [(f"skew of {pair}", summary) for pair, summary in found["skew_ms"].items()]
     return rows
 
 
 def _row(name: str, summary: Mapping[str, float] | None) -> str:
-    return f"  {name:24}" + "".join(f"{(summary or {})[key]:10.3f}" for key in SHOWN)
+    return f"  {name}" + "".join(f"{(summary or {})[key]:10.3f}" for key in SHOWN)
 
 
 def _remarks(found: Mapping[str, Any]) -> list[str]:

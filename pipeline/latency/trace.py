@@ -2,8 +2,8 @@
 
 Each sensor is a process with a track of what it published; the node has, for each stream, a track
 a stage, and the tracks of its ticks. Arrows follow each sample from its sensor into the first
-prediction that used it. A stage of two pieces, such as a queue before and after the alignment of
-a tick, is drawn as one.
+prediction that used it, and on into this process, where that listens to a run. A stage of two
+pieces, such as a queue before and after the alignment of a tick, is drawn as one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipeline.prediction import Prediction, named
 from pipeline.replay.part import Part
 from pipeline.sample import AudioChunk, Frame, Reading, Sample, TextEvent
 
-NODE = "node"
+NODE, READER = "node", "reader"
 IN_ORDER = ("arrive", "queue", "preprocess", "encode", "tick_wait")
 DRAWN = (Prediction, Frame, AudioChunk, TextEvent, Reading)
 MAX_KNOWN = 20_000  # samples that a later prediction may still use
@@ -37,10 +37,10 @@ class Trace:
         self._held_until_ns: dict[Key, int] = {}
         self._n_arrows = 0
 
-    def add(self, sample: Sample) -> None:
-        """Draw a prediction, or what a sensor published."""
+    def add(self, sample: Sample, came_ns: int | None = None) -> None:
+        """Draw a prediction, or what a sensor published; and when a prediction came to us."""
         if isinstance(sample, Prediction):
-            self._predict(sample)
+            self._predict(sample, came_ns)
         else:
             self._send(sample.stream, sample.seq, sample.t_end_ns, sample.t_publish_ns)
 
@@ -53,15 +53,19 @@ class Trace:
             _forget(self._sent)
         return self._sent[key]
 
-    def _predict(self, prediction: Prediction) -> None:
+    def _predict(self, prediction: Prediction, came_ns: int | None) -> None:
         stages = {s: named(found) for s, found in prediction.stages_ns.items()}
         places, fused = {}, self._fuse(prediction, stages)
+        end = [fused] if fused else []
+        if came_ns is not None:
+            name, span_ns = f"prediction {prediction.seq}", (prediction.t_publish_ns, came_ns)
+            end.append(self.tracks.slice((READER, "receive"), name, span_ns))
         for stream, found in stages.items():
             places[stream] = self._bring(prediction, stream, found)
         for stream, (is_new, path) in places.items():
             if is_new and fused:
                 self._n_arrows += 1
-                self.tracks.arrow(stream, self._n_arrows, [*path, fused])
+                self.tracks.arrow(stream, self._n_arrows, [*path, *end])
 
     def _fuse(self, prediction: Prediction, stages: dict[str, dict[str, int]]) -> Place | None:
         """The part of the tick that is the same for all streams."""

@@ -47,7 +47,8 @@ class Tracks:
         self, track: tuple[str, str], name: str, span_ns: tuple[int, int], **args: Any
     ) -> Place:
         """Something that lasted from one time to another, on a (process, track)."""
-        begin_ns, end_ns = span_ns
+        begin_ns = max(span_ns[0], self.start_ns)  # what began before is cut off
+        end_ns = max(span_ns[1], begin_ns)
         pid = self._pid(track[0])
         tid = self._tid(track, pid, begin_ns, end_ns)
         ts = self._us(begin_ns)

@@ -15,7 +15,9 @@ from msgspec.structs import replace
 from engines.bundle import load_bundle
 from engines.compiled import CompiledBundle
 from engines.engine import Engine
+from engines.output import Value
 from pipeline.aligner import Aligner, Window
+from pipeline.answer import Answers
 from pipeline.encoding import Token
 from pipeline.inputs import window_rules
 from pipeline.latency.stages import TickTimes, stages_ns, sum_errors_ns
@@ -88,14 +90,14 @@ class SlowAligner(Aligner):
         return super().window(stream, tick_ns)
 
 
-class SlowLabels(tuple[str, ...]):
-    """Labels that take their time to be read: they are, as the prediction is made."""
+class SlowAnswers(Answers):
+    """Answers that take their time to be read: they are, as the prediction is made."""
 
     wait: Callable[[], None]
 
-    def __iter__(self) -> Iterator[str]:
+    def read(self, outputs: Mapping[str, npt.NDArray[Any]], tick_ns: int) -> dict[str, Value]:
         self.wait()
-        return super().__iter__()
+        return super().read(outputs, tick_ns)
 
 
 def slow_node(planted: Planted) -> FusionNode:
@@ -105,12 +107,11 @@ def slow_node(planted: Planted) -> FusionNode:
     slow.fusion = SlowEngine(slow.fusion, lambda: planted("fuse"))
     for name, engine in slow.encoders.items():
         slow.encoders[name] = SlowEngine(engine, lambda: planted("encode"))
-    labels = SlowLabels(slow.manifest.labels)
-    labels.wait = lambda: planted("emit")
-    slow.manifest = replace(slow.manifest, labels=labels)
     aligner = SlowAligner(window_rules(settings, slow.manifest))
     aligner.wait = lambda: planted("align")
     node = FusionNode(settings, slow, stopwatch=planted.clock, windows=aligner)
+    node._answers = answers = SlowAnswers(slow)
+    answers.wait = lambda: planted("emit")
     for source in node._inputs.values():
         source.front_end = _slow(source.front_end, lambda: planted("preprocess"))
     return node

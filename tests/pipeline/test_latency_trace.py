@@ -12,6 +12,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from pipeline import cli
+from pipeline.latency.trace import Trace, write_trace
 from pipeline.latency.track import Tracks
 from pipeline.node import FusionNode
 from pipeline.prediction import Prediction, named
@@ -39,7 +40,7 @@ class Slice(Struct, tag_field="ph", tag="X", forbid_unknown_fields=True):
     cat: str
     pid: Count
     tid: Count
-    ts: float
+    ts: Us
     dur: Us
     args: dict[str, Any]
 
@@ -54,7 +55,7 @@ class Start(Struct, tag_field="ph", tag="s", forbid_unknown_fields=True):
     id: Count
     pid: Count
     tid: Count
-    ts: float
+    ts: Us
 
 
 class Step(Start, tag_field="ph", tag="t", forbid_unknown_fields=True):
@@ -171,6 +172,45 @@ def test_an_arrow_follows_each_used_sample_from_its_sensor_to_the_fusion(trace: 
         ]
         assert [s.cat.rpartition(" ")[2] for s in bound] == ["publish", "arrive", "encode", "fuse"]
         assert len({s.name for s in bound[:3]}) == 1
+
+
+def test_an_arrow_goes_on_to_the_process_that_hears_the_prediction(
+    recorded: tuple[Path, list[Prediction]], tmp_path: Path
+) -> None:
+    """Three processes: the sensor, the node, and whoever listens to the run."""
+    drawn, events = Trace(START_NS), list[dict[str, Any]]()
+    for prediction in recorded[1]:
+        drawn.add(prediction, prediction.t_publish_ns + 300_000)
+        events += drawn.tracks.take()
+    write_trace(tmp_path / "t.json", events)
+    trace = msgspec.json.decode((tmp_path / "t.json").read_bytes(), type=TraceFile)
+    processes = names(trace, "process_name")
+    of_camera: dict[int, list[str]] = defaultdict(list)
+    for event in trace.traceEvents:
+        if isinstance(event, Start) and event.name == CAMERA:
+            of_camera[event.id].append(processes[event.pid, 0])
+    assert len(of_camera) > 20
+    for way in of_camera.values():
+        assert way == [CAMERA, "node", "node", "node", "reader"]
+    received = [s for track in slices(trace).values() for s in track if s.cat == "receive"]
+    assert {s.dur for s in received} == {300.0}
+
+
+def test_a_run_that_is_not_going_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    path = tmp_path / "hub.toml"
+    path.write_text('name = "hub"\n[camera.a]\nsource = 0\n')
+    assert cli.main(["trace", str(path), "-o", str(tmp_path / "t.json")]) == 2
+    assert "nothing runs here" in capsys.readouterr().err
+    assert not (tmp_path / "t.json").exists()
+
+
+def test_what_began_before_the_trace_is_cut_off() -> None:
+    tracks = Tracks(1_000_000)
+    tracks.slice(("node", "queue"), "a", (0, 1_500_000))
+    assert [(e["ts"], e["dur"]) for e in tracks.take() if e["ph"] == "X"] == [(0.0, 500.0)]
 
 
 def test_stages_last_as_long_as_the_prediction_says(
