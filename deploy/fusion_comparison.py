@@ -11,24 +11,31 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from deploy.simulated_home import cut_examples
+from deploy.fusion_table import fusion_table
+from deploy.simulated_home import N_COMPARED, cut_examples, home_plan
 from engines.bundle import load_bundle
 from engines.compiled import CompiledBundle
-from engines.example import HOME, Example
+from engines.example import Example
 from engines.fusion.name import FusionName
 from engines.slots import Slots
 from pipeline.command.answer import print_json
-from pipeline.command.model import prepare_training
-from sensors.simulator import SITUATIONS, TRAIN, UNSEEN
+from pipeline.error import SensoriumError
+from pipeline.learning.training import prepare
+from sensors.simulator import TRAIN, UNSEEN
 
 N_UNSEEN = 300
+EPOCHS = 6
 BATCH = 16  # a short training needs the steps
 LATENCY_ROUNDS = 500
 
 
 def compare_fusions(arguments: argparse.Namespace) -> int:
     """Train, export and measure each method. Raises SensoriumError without torch, EngineError."""
-    prepare_training()
+    prepare()
+    if arguments.config:
+        if not arguments.logs or not arguments.judge:
+            raise SensoriumError("with a CONFIG: name logs to train on, and others with --judge")
+        return fusion_table(arguments)
     made = cut_examples(TRAIN, n_scenes=arguments.scenes, seed=arguments.seed)
     unseen = cut_examples(UNSEEN, n_scenes=N_UNSEEN, seed=arguments.seed)
     models: dict[str, CompiledBundle] = {}
@@ -52,15 +59,16 @@ def _train(
 ) -> int:
     """Write a bundle; returns how many parameters its fusion has."""
     from engines.export import export
-    from engines.train import Recipe, train
+    from engines.training.progress import Progress
+    from engines.training.train import train
 
-    def report(line: str) -> None:
-        sys.stderr.write(f"{name}: {line}\n")
+    def report(progress: Progress) -> None:
+        sys.stderr.write(f"{name}: {progress}\n")
 
-    recipe = Recipe(epochs=arguments.epochs, batch=BATCH, seed=arguments.seed, fusion=name)
-    model = train(made, SITUATIONS, HOME, recipe, report)
-    whole = next(example for example in made if len(example.inputs) == len(model.encoders))
-    export(model, whole, folder, name=name, made_by="sensorium compare-fusions")
+    plan = home_plan(name, epochs=arguments.epochs or EPOCHS, batch=BATCH, seed=arguments.seed)
+    model = train(made, plan, report)
+    made_by = "sensorium compare-fusions"
+    export(model, made[:N_COMPARED], folder, name=name, made_by=made_by)
     return sum(parameter.numel() for parameter in model.fusion.parameters())
 
 
@@ -74,8 +82,8 @@ def accuracy(model: CompiledBundle, examples: Sequence[Example]) -> dict[str, fl
             slots.clear()
             for name in tokens.keys() - {without}:
                 slots.put(name, tokens[name], example.ages_s[name])
-            scores = model.fusion.run(slots.feeds())["scores"][0]
-            right = model.manifest.labels[int(scores.argmax())] == example.label
+            scores = model.fusion.run(slots.feeds())[model.manifest.main][0]
+            right = model.manifest.labels[int(scores.argmax())] == example.targets["truth"][-1]
             hits["one_missing" if without else "all"].append(right)
     return {condition: sum(right) / len(right) for condition, right in hits.items()}
 

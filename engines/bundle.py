@@ -10,24 +10,19 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from engines.error import BundleError
 from engines.fusion.name import DEFAULT_FUSION
+from engines.output import CaptionOutput, Output, main_head, names_of
+from engines.output import Count as Count
+from engines.output import File as File
 
-FORMAT = 1
+FORMAT = 2
 SHIPPED = Path(__file__).parent / "bundles"
-Count: TypeAlias = Annotated[int, Meta(ge=1)]
-
-
-class File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file of the bundle and the SHA-256 of its bytes."""
-
-    file: Annotated[str, Meta(pattern=r"^[\w-]+\.\w+$")]
-    sha256: str
 
 
 class EncoderSpec(File, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,19 +40,41 @@ class ImageSpec(EncoderSpec, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class AudioSpec(EncoderSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Log-mel energies of the newest `frames` frames; see engines.logmel.LogMel."""
+    """Log-mel energies of the newest `frames` frames, or MFCC made of them; see engines.logmel.
+
+    `coefficients` is how many of the MFCC are kept; it means nothing with "logmel". Features that
+    are `computed` in the graph are made there of `samples` of sound.
+    """
 
     rate_hz: Count
     mels: Count
     frames: Count
     frame_samples: Count
     hop_samples: Count
+    features: Literal["logmel", "mfcc"] = "logmel"
+    coefficients: Count = 20
+    computed: Literal["host", "graph"] = "host"
+
+    @property
+    def samples(self) -> int:
+        """How much sound the features are of."""
+        return self.frame_samples + (self.frames - 1) * self.hop_samples
+
+    @property
+    def bands(self) -> int:
+        """How many features a frame has."""
+        return self.mels if self.features == "logmel" else self.coefficients
 
 
 class TextSpec(EncoderSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Newest event, as UTF-8 bytes cut or zero-padded to `length`."""
+    """Newest event, cut or zero-padded to `length`: its UTF-8 bytes, or the ids of a tokenizer.
+
+    `vocabulary` is how many ids there are: 256 bytes, or what the tokenizer knows.
+    """
 
     length: Count
+    vocabulary: Count = 256
+    tokenizer: File | None = None
 
 
 class ReadingsSpec(EncoderSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,16 +100,21 @@ class Encoders(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
 
 class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `bundle.json` says. `width` is D, the width of every token."""
+    """What `bundle.json` says. `width` is D, the width of every token.
+
+    The order of the heads is that of the fusion's outputs. `variants` {precision: {role: file}}
+    holds graphs of another precision than fp32, which may take the place of those of their roles.
+    """
 
     format: int
     name: str
-    labels: tuple[str, ...]
+    heads: Annotated[dict[str, Output], Meta(min_length=1)]
     width: Count
     encoders: Encoders
     fusion: FusionFile
     probe: File
     made_by: str = ""
+    variants: dict[str, dict[str, File]] = {}
 
     @property
     def specs(self) -> dict[str, EncoderSpec]:
@@ -101,14 +123,41 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return {name: spec for name, spec in pairs if spec is not None}
 
     @property
+    def main(self) -> str:
+        """The name of the main head."""
+        return main_head(self.heads)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the main head, or the names of its numbers."""
+        return names_of(self.heads[self.main])
+
+    @property
+    def captions(self) -> dict[str, CaptionOutput]:
+        """The heads that speak, each with a graph of its own."""
+        return {n: head for n, head in self.heads.items() if isinstance(head, CaptionOutput)}
+
+    @property
     def n_slots(self) -> int:
         """N, the number of token slots of the fusion graph."""
         return sum(spec.tokens * spec.max_streams for spec in self.specs.values())
 
     @property
     def files(self) -> Mapping[str, File]:
-        """Every file by its role: the modalities, then "fusion" and "probe"."""
-        return {**self.specs, "fusion": self.fusion, "probe": self.probe}
+        """Every file by its role: the modalities, heads that speak, "fusion", "probe" and others.
+
+        The others are "tokenizer", if there is one, and ROLE.PRECISION of each variant.
+        """
+        tokenizer = self.encoders.text.tokenizer if self.encoders.text else None
+        others = {f"{r}.{p}": file for p, own in self.variants.items() for r, file in own.items()}
+        others |= {"tokenizer": tokenizer} if tokenizer else {}
+        return {
+            **self.specs,
+            **self.captions,
+            "fusion": self.fusion,
+            "probe": self.probe,
+            **others,
+        }
 
 
 class Bundle(Struct, frozen=True):
@@ -118,7 +167,7 @@ class Bundle(Struct, frozen=True):
     manifest: Manifest
 
     def path(self, role: str) -> Path:
-        """The file of a modality, of "fusion" or of "probe"."""
+        """The file of a role, which Manifest.files names."""
         return self.folder / self.manifest.files[role].file
 
 
@@ -166,3 +215,10 @@ def load_bundle(name: str) -> Bundle:
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `bundle.json`, whole or not at all."""
+    draft = folder / "bundle.json.part"
+    draft.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    draft.replace(folder / "bundle.json")

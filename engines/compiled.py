@@ -10,38 +10,54 @@ import numpy.typing as npt
 
 from engines.backend import open_engine
 from engines.bundle import AudioSpec, Bundle, EncoderSpec, ImageSpec, ReadingsSpec, TextSpec
+from engines.caption import Speaker
 from engines.engine import Engine, TensorSpec
 from engines.error import BundleError, EngineError
-
-# A backend that differs more from the stored reference outputs computes something else.
-MAX_PROBE_ERROR = 1e-3
+from engines.gate import check_outputs
+from engines.options import DEFAULT, EngineOptions
+from engines.output import CaptionOutput
+from engines.variant import graph_path, graph_roles
 
 
 class CompiledBundle:
-    """Every encoder and the fusion of a bundle, ready to run: loaded, checked and warmed up.
+    """Every graph of a bundle, ready to run: loaded, checked and warmed up.
 
     Raises BundleError where a graph is not what the manifest says, EngineError where a backend
     cannot load it or computes other outputs than the reference.
     """
 
-    def __init__(self, bundle: Bundle, backend: str) -> None:
-        self.manifest = bundle.manifest
-        self.encoders = {
-            name: open_engine(bundle.path(name), backend) for name in bundle.manifest.specs
-        }
-        self.fusion = open_engine(bundle.path("fusion"), backend)
-        for name, spec in bundle.manifest.specs.items():
-            _check_encoder(bundle, name, spec, self.encoders[name])
-        _check_fusion(bundle, self.fusion)
-        _probe(bundle, {**self.encoders, "fusion": self.fusion})
+    def __init__(self, bundle: Bundle, backend: str, options: EngineOptions = DEFAULT) -> None:
+        self.manifest, self.folder = bundle.manifest, bundle.folder
+        manifest = bundle.manifest
+        self.engines: dict[str, Engine] = {}
+        try:
+            for role in graph_roles(manifest):
+                path = graph_path(bundle, role, backend, options.precision)
+                self.engines[role] = open_engine(path, backend, options)
+            self.encoders = {name: self.engines[name] for name in manifest.specs}
+            self.decoders = {name: self.engines[name] for name in manifest.captions}
+            self.fusion = self.engines["fusion"]
+            for name, spec in manifest.specs.items():
+                _check_encoder(bundle, name, spec, self.encoders[name])
+            _check_fusion(bundle, self.fusion)
+            for name, head in manifest.captions.items():
+                _check_decoder(bundle, name, head, self.decoders[name])
+            check_outputs(bundle, self.engines, options.precision)
+        except EngineError:
+            self.close()
+            raise
 
     def encode(self, modality: str, prepared: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """The tokens (1, tokens, width) of one prepared input."""
         return self.encoders[modality].run({modality: prepared})["tokens"]
 
+    def speaker(self, head: str) -> Speaker:
+        """A speaker of its own for a head that captions."""
+        return Speaker(self.decoders[head], self.manifest.captions[head])
+
     def close(self) -> None:
         """Release every engine."""
-        for engine in (*self.encoders.values(), self.fusion):
+        for engine in self.engines.values():
             engine.close()
 
 
@@ -50,8 +66,10 @@ def input_spec(spec: EncoderSpec) -> TensorSpec:
     match spec:
         case ImageSpec():
             return TensorSpec(np.dtype(np.uint8), (1, spec.height_px, spec.width_px, 3))
+        case AudioSpec(computed="graph"):
+            return TensorSpec(np.dtype(np.float32), (1, 1, 1, spec.samples))
         case AudioSpec():
-            return TensorSpec(np.dtype(np.float32), (1, 1, spec.frames, spec.mels))
+            return TensorSpec(np.dtype(np.float32), (1, 1, spec.frames, spec.bands))
         case TextSpec():
             return TensorSpec(np.dtype(np.int32), (1, spec.length))
         case ReadingsSpec():
@@ -73,14 +91,18 @@ def _check_fusion(bundle: Bundle, engine: Engine) -> None:
         "age": TensorSpec(real, (1, n)),
         "present": TensorSpec(real, (1, n)),
     }
-    scores = TensorSpec(real, (1, len(bundle.manifest.labels)))
+    heads = bundle.manifest.heads.items()
+    outputs = {name: TensorSpec(real, (1, head.width)) for name, head in heads}
     _check(bundle, "fusion", engine.inputs, inputs)
-    _check(
-        bundle,
-        "fusion",
-        engine.outputs,
-        {"scores": scores, "attention": TensorSpec(real, (1, n))},
-    )
+    _check(bundle, "fusion", engine.outputs, outputs | {"attention": TensorSpec(real, (1, n))})
+
+
+def _check_decoder(bundle: Bundle, name: str, head: CaptionOutput, engine: Engine) -> None:
+    real, length = np.dtype(np.float32), head.length
+    memory, words = (1, head.width), TensorSpec(np.dtype(np.int32), (1, length))
+    _check(bundle, name, engine.inputs, {"memory": TensorSpec(real, memory), "words": words})
+    logits = TensorSpec(real, (1, length, len(head.vocabulary) + 1))
+    _check(bundle, name, engine.outputs, {"logits": logits})
 
 
 def _check(
@@ -94,26 +116,3 @@ def _check(
 
 def _text(specs: Mapping[str, TensorSpec]) -> str:
     return ", ".join(f"{name} {spec.dtype} {spec.shape}" for name, spec in sorted(specs.items()))
-
-
-def _probe(bundle: Bundle, engines: Mapping[str, Engine]) -> None:
-    """Run each graph on its stored input; this warms it up, too."""
-    try:
-        with np.load(bundle.path("probe"), allow_pickle=False) as stored:
-            arrays = dict(stored)
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{bundle.path('probe')}: cannot be read: {error}") from error
-    for role, engine in engines.items():
-        prefix = "fusion." if role == "fusion" else ""
-        wanted = [f"{role}.{name}" for name in engine.outputs]
-        missing = {prefix + name for name in engine.inputs}.union(wanted) - arrays.keys()
-        if missing:
-            raise BundleError(f"{bundle.path('probe')}: lacks {', '.join(sorted(missing))}")
-        outputs = engine.run({name: arrays[prefix + name] for name in engine.inputs})
-        for name, output in outputs.items():
-            worst = float(np.abs(output - arrays[f"{role}.{name}"]).max())
-            if not worst <= MAX_PROBE_ERROR:
-                raise EngineError(
-                    f"{bundle.path(role)}: on {engine.backend}, {name} is off by {worst:.2g} from"
-                    f" the bundle's reference; {MAX_PROBE_ERROR:g} is allowed"
-                )

@@ -37,8 +37,11 @@ HOME = Encoders(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Example:
-    """Encoder inputs and their ages by modality; a missing modality is in neither."""
+    """Encoder inputs and their ages by modality; a missing modality is in neither.
 
-    label: str
+    `targets` {label set: the labels that hold, newest last}; a set that says nothing is not in it.
+    """
+
     inputs: Mapping[str, Array]
     ages_s: Mapping[str, float]
+    targets: Mapping[str, tuple[str, ...]]

@@ -1,4 +1,4 @@
-"""Log-mel energies of the newest sound, computed only for the samples that are new.
+"""Log-mel energies or MFCC of the newest sound, computed only for the samples that are new.
 
 Frames lie in a mirrored ring: each is written twice, `frames` rows apart, so that the newest
 ones are always one contiguous view and nothing is moved.
@@ -12,21 +12,25 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import AudioSpec
+from engines.error import EngineError
 
 FLOOR = 1e-6  # added to the power of a mel band before the logarithm: about -60 dB of full scale
 
 
 class LogMel:
-    """An incremental log-mel front end of one stream.
+    """An incremental front end of one stream.
 
-    Hann window, power spectrum, HTK mel bands from 60 Hz to half the rate, natural logarithm.
+    Hann window, power spectrum, HTK mel bands from 60 Hz to half the rate, natural logarithm; for
+    MFCC then the cosine transform of the bands.
     """
 
     def __init__(self, spec: AudioSpec) -> None:
         self._spec = spec
-        self._window = np.hanning(spec.frame_samples + 1)[:-1].astype(np.float32)
+        self._window = hann(spec.frame_samples)
         self._bands = mel_bands(spec.mels, spec.frame_samples, spec.rate_hz)
-        self._ring = np.zeros((2 * spec.frames, spec.mels), np.float32)
+        mfcc = spec.features == "mfcc"
+        self._cosines = cosines(spec.mels, spec.coefficients) if mfcc else None
+        self._ring = np.zeros((2 * spec.frames, spec.bands), np.float32)
         self._tail = np.zeros(0, np.float32)
         self._n_frames = 0
 
@@ -51,20 +55,21 @@ class LogMel:
             # NumPy's sliding_window_view leaves cycles, which pile up between full collections.
             step = signal.itemsize
             frames = np.ndarray((n_new, size), signal.dtype, signal, 0, (hop * step, step))
-            self._write(self._log_mel(frames[-self._spec.frames :]), n_new)
+            self._write(self._features(frames[-self._spec.frames :]), n_new)
 
     def features(self) -> npt.NDArray[np.float32]:
-        """The newest frames, oldest first: float32 (1, 1, frames, mels), valid until `push`."""
+        """The newest frames, oldest first: float32 (1, 1, frames, bands), valid until `push`."""
         start = self._n_frames % self._spec.frames
         return self._ring[None, None, start : start + self._spec.frames]
 
-    def _log_mel(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _features(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         spectrum = np.fft.rfft(frames * self._window, axis=1)
         power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
         # Frame by frame, in one shape always: the bits of a frame must not depend on how many come
         # with it, and a product of many rows would wake the threads of the BLAS, too.
         bands = (power[:, None, :] @ self._bands)[:, 0]
-        return np.asarray(np.log(bands + FLOOR), np.float32)
+        logmel = np.asarray(np.log(bands + FLOOR), np.float32)
+        return logmel if self._cosines is None else (logmel[:, None, :] @ self._cosines)[:, 0]
 
     def _write(self, rows: npt.NDArray[np.float32], n_new: int) -> None:
         size = self._spec.frames
@@ -72,6 +77,24 @@ class LogMel:
         self._ring[at] = rows
         self._ring[at + size] = rows
         self._n_frames += n_new
+
+
+def hann(frame_samples: int) -> npt.NDArray[np.float32]:
+    """The periodic Hann window, float32 (frame_samples,)."""
+    return np.hanning(frame_samples + 1)[:-1].astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def cosines(n_mels: int, n: int) -> npt.NDArray[np.float32]:
+    """The first `n` columns of the orthonormal DCT-II, float32 (n_mels, n).
+
+    Raises EngineError for more coefficients than bands.
+    """
+    if n > n_mels:
+        raise EngineError(f"{n} MFCC of {n_mels} mel bands: at most as many as bands")
+    band, order = np.arange(n_mels)[:, None] + 0.5, np.arange(n)
+    scale = np.where(order == 0, np.sqrt(1.0 / n_mels), np.sqrt(2.0 / n_mels))
+    return np.asarray(scale * np.cos(np.pi / n_mels * band * order), np.float32)
 
 
 @lru_cache(maxsize=8)

@@ -1,128 +1,126 @@
-"""The torch models: one encoder a modality, and the fusion of their tokens.
+"""The torch model: an encoder a modality, the fusion of their tokens, and the heads.
 
 Written for TensorRT 10.3: Conv2d only, attention by hand, finite masks, no data-dependent shape.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from engines.bundle import Encoders, EncoderSpec, ReadingsSpec
+from engines.bundle import Encoders, EncoderSpec
+from engines.draft import draft_outputs
+from engines.encoder.entry import make_encoder, tokens_of
+from engines.example import Example
 from engines.fusion.entry import Sizes
 from engines.fusion.fusion import Fusion
-from engines.fusion.name import DEFAULT_FUSION, FusionName
-
-WIDTH = 64
-
-
-def _convolve(*channels: int) -> nn.Sequential:
-    """3x3 convolutions. Those that change the number of channels halve both sides."""
-    layers: list[nn.Module] = []
-    for before, after in itertools.pairwise(channels):
-        stride = 1 if before == after else 2
-        convolution = nn.Conv2d(before, after, 3, stride, 1, bias=False)
-        layers += [convolution, nn.BatchNorm2d(after), nn.ReLU()]
-    return nn.Sequential(*layers)
+from engines.head.entry import make_head
+from engines.output import Output
+from engines.plan import EncoderPlan, ImagePlan, Model, TextPlan
 
 
-class ImageEncoder(nn.Module):
-    """uint8 RGB (B, height, width, 3) to tokens (B, 4, D), one a quarter of the picture."""
+class FusionModel(nn.Module):
+    """What a plan describes, with random weights.
 
-    def __init__(self, width: int) -> None:
+    `encoders[modality](input)` makes tokens, `fusion.logits(tokens, modality, age, present)` the
+    outputs (B, n), of which `slices[head]` belongs to `heads[head]`. A trainer fits the parameters
+    and, at the end, the `temperature` of those heads that have one.
+    """
+
+    def __init__(self, plan: Model, specs: Encoders, outputs: Mapping[str, Output]) -> None:
         super().__init__()
-        self.convolve = _convolve(6, 24, 40, 64, 64, 96, 96)
-        self.project = nn.Linear(2 * 96, width)
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, image: Tensor) -> Tensor:
-        raw = image.permute(0, 3, 1, 2).float() / 127.5 - 1.0
-        centred = raw - raw.mean((1, 2, 3), keepdim=True)
-        spread = (centred * centred).mean((1, 2, 3), keepdim=True)
-        maps = self.convolve(torch.cat([raw, centred / (spread + 1e-3).sqrt()], 1))
-        size = (maps.shape[2] // 2, maps.shape[3] // 2)
-        mean, peak = nn.functional.avg_pool2d(maps, size), nn.functional.max_pool2d(maps, size)
-        tokens = torch.cat([mean, peak], 1).flatten(2).transpose(1, 2)
-        return self.norm(self.project(tokens))  # type: ignore[no-any-return]
-
-
-class AudioEncoder(nn.Module):
-    """Log-mel (B, 1, frames, mels) to tokens (B, 4, D), one a quarter of the mel bands."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.convolve = _convolve(2, 16, 32, 64, 96)
-        self.project = nn.Linear(2 * 96, width)
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, audio: Tensor) -> Tensor:
-        # The second channel has no steady background and no microphone's colour in it.
-        changes = audio - audio.mean(2, keepdim=True)
-        maps = self.convolve(torch.cat([(audio + 6.0) / 4.0, changes / 2.0], 1))
-        tokens = torch.cat([maps.mean(2), maps.amax(2)], 1).transpose(1, 2)
-        return self.norm(self.project(tokens))  # type: ignore[no-any-return]
-
-
-class TextEncoder(nn.Module):
-    """Bytes plus one, int32 (B, length), zero is padding, to tokens (B, 2, D): mean and maximum."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.embed = nn.Embedding(257, 32)
-        self.grams = nn.Conv2d(32, 96, (1, 5), padding=(0, 2))
-        self.gru = nn.GRU(96, 48, batch_first=True, bidirectional=True)
-        self.project = nn.Linear(96, width)
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, text: Tensor) -> Tensor:
-        known = (text > 0).float().unsqueeze(2)
-        letters = self.embed(text) * known
-        grams = self.grams(letters.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
-        states, _ = self.gru(torch.relu(grams) * known)
-        mean = (states * known).sum(1) / known.sum(1).clamp(min=1.0)
-        peak = (states * known + known - 1.0).amax(1)  # a state lies in (-1, 1); padding is -1
-        tokens = torch.stack([mean, peak], 1)
-        return self.norm(self.project(tokens))  # type: ignore[no-any-return]
-
-
-class ReadingsEncoder(nn.Module):
-    """Readings float32 (B, window, n) to a token (B, 1, D): how they change, not where they are."""
-
-    def __init__(self, width: int, spec: ReadingsSpec) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(spec.window * len(spec.names), width), nn.ReLU(), nn.Linear(width, width)
-        )
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, readings: Tensor) -> Tensor:
-        changes = (readings - readings.mean(1, keepdim=True)).flatten(1)
-        return self.norm(self.layers(changes)).unsqueeze(1)  # type: ignore[no-any-return]
-
-
-class HomeModel(nn.Module):
-    """All encoders, the fusion, and the heads that judge one modality alone while training."""
-
-    def __init__(
-        self, specs: Encoders, labels: Sequence[str], fusion: FusionName = DEFAULT_FUSION
-    ) -> None:
-        super().__init__()
-        self.specs, self.labels, self.width = specs, tuple(labels), WIDTH
-        assert specs.readings is not None
+        self.plan, self.specs, self.outputs = plan, specs, dict(outputs)
+        self.width, n = plan.width, len(plan.encoders)
         self.encoders = nn.ModuleDict(
             {
-                "image": ImageEncoder(WIDTH),
-                "audio": AudioEncoder(WIDTH),
-                "text": TextEncoder(WIDTH),
-                "readings": ReadingsEncoder(WIDTH, specs.readings),
+                name: make_encoder(name, own.encoder, self.spec(name), plan.width, _source(own))
+                for name, own in plan.encoders.items()
             }
         )
-        self.fusion = Fusion(fusion, Sizes(WIDTH, len(self.encoders), len(labels)))
-        self.alone = nn.ModuleDict({name: nn.Linear(WIDTH, len(labels)) for name in self.encoders})
+        self.slices, start = dict[str, slice](), 0
+        for name, output in self.outputs.items():
+            self.slices[name] = slice(start, start + output.width)
+            start += output.width
+        self.fusion = Fusion(plan.fusion, Sizes(plan.width, n, start))
+        self.heads = nn.ModuleDict(
+            {name: make_head(plan.head[name], output, n) for name, output in self.outputs.items()}
+        )
 
     def spec(self, modality: str) -> EncoderSpec:
+        """What an encoder takes and makes."""
         spec: EncoderSpec = getattr(self.specs, modality)
         return spec
+
+    def targets(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """{head: what its slice should become}, for `loss`."""
+        heads: Mapping[str, Any] = dict(self.heads.items())
+        return {name: head.target(examples) for name, head in heads.items()}
+
+    def loss(self, outputs: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of the heads' losses, each the mean over the rows it knows.
+
+        `outputs` (B, n) are those of `fusion.logits`. Heads that are not in `targets` take no part.
+        """
+        total = outputs.new_zeros(())
+        for name, target in targets.items():
+            head: Any = self.heads[name]
+            losses = head.loss(outputs[:, self.slices[name]], target)
+            n_known = head.known(target).sum().clamp(min=1)
+            total = total + self.plan.head[name].weight * losses.sum() / n_known
+        return total
+
+    def answer(self) -> Answer:
+        """The fusion and the heads as the one graph that a bundle holds."""
+        return Answer(self)
+
+
+class Answer(nn.Module):
+    """Fusion inputs to each head's answer, in their order, and the weight of each slot (B, N)."""
+
+    numbers: Tensor
+
+    def __init__(self, model: FusionModel) -> None:
+        super().__init__()
+        self.fusion, self.heads, self.slices = model.fusion, model.heads, model.slices
+        numbers = torch.arange(len(model.encoders), dtype=torch.int32)
+        self.register_buffer("numbers", numbers, persistent=False)
+
+    def forward(
+        self, tokens: Tensor, modality: Tensor, age: Tensor, present: Tensor
+    ) -> tuple[Tensor, ...]:
+        outputs, weight = self.fusion.logits(tokens, modality, age, present)
+        present_set = self.present_set(modality, present)
+        answers = []
+        heads: Mapping[str, Any] = dict(self.heads.items())
+        for name, head in heads.items():
+            part = outputs[:, self.slices[name]]
+            if hasattr(head, "temperature"):
+                part = part / head.temperature[present_set].unsqueeze(1)
+            answers.append(head.answer(part))
+        return (*answers, weight)
+
+    def present_set(self, modality: Tensor, present: Tensor) -> Tensor:
+        """The number of each row's set of present modalities: int64 (B,)."""
+        own = modality.unsqueeze(1) == self.numbers[:, None]
+        there = (own & (present > 0.5).unsqueeze(1)).float().amax(2)
+        return (there * 2.0 ** self.numbers.float()).sum(1).long()
+
+
+def _source(plan: EncoderPlan) -> str:
+    """The file or folder of an encoder's weights, if it has one."""
+    if isinstance(plan, ImagePlan):
+        return plan.weights
+    return plan.folder if isinstance(plan, TextPlan) else ""
+
+
+def draft_specs(plan: Model) -> Encoders:
+    """What the encoders of a plan take, and how many tokens each makes."""
+    return plan.specs({name: tokens_of(name, e.encoder) for name, e in plan.encoders.items()})
+
+
+def make_model(plan: Model, examples: Sequence[Example]) -> FusionModel:
+    """A new model for these examples. Raises EngineError where they say too little for a head."""
+    return FusionModel(plan, draft_specs(plan), draft_outputs(plan, examples))

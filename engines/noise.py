@@ -11,7 +11,7 @@ import numpy.typing as npt
 from engines.bundle import AudioSpec, EncoderSpec, ImageSpec, ReadingsSpec, TextSpec
 from engines.example import Array
 from engines.logmel import LogMel
-from engines.preprocess import image_input, readings_input, text_input
+from engines.preprocess import image_input, readings_input, sound_input, text_input
 
 LETTERS = np.array(list(string.ascii_lowercase + string.digits + "   "))
 
@@ -20,16 +20,28 @@ def noise_input(spec: EncoderSpec, rng: np.random.Generator) -> Array:
     """One input of noise for an encoder, of random strength."""
     if isinstance(spec, ImageSpec):
         return image_input(_picture(rng), "rgb", spec)
+    if isinstance(spec, AudioSpec) and spec.computed == "graph":
+        return sound_input(_hiss(spec, rng), spec)
     if isinstance(spec, AudioSpec):
         log_mel = LogMel(spec)
         log_mel.push(_hiss(spec, rng))
         return np.array(log_mel.features())
+    if isinstance(spec, TextSpec) and spec.tokenizer is not None:
+        return _words(spec, rng)
     if isinstance(spec, TextSpec):
         return text_input("".join(rng.choice(LETTERS, int(rng.integers(5, spec.length)))), spec)
     assert isinstance(spec, ReadingsSpec)
     scale = 10.0 ** rng.uniform(-1.0, 1.5)
     rows = rng.normal(20.0, scale, (spec.window, len(spec.names))).astype(np.float32)
     return readings_input(list(rows), spec)
+
+
+def _words(spec: TextSpec, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+    """Words drawn at random, of a tokenizer's vocabulary."""
+    out = np.zeros((1, spec.length), np.int32)
+    n = int(rng.integers(2, spec.length + 1))
+    out[0, :n] = rng.integers(1, spec.vocabulary + 1, n)
+    return out
 
 
 def _picture(rng: np.random.Generator) -> npt.NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: the default engine, right everywhere."""
+"""ONNX Runtime: on the CPU the default engine, right everywhere; on a GPU by its CUDA provider."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ LOAD_ERRORS = (
 )
 
 
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+# TF32 rounds to 10 bits of mantissa, and is on unless it is said.
+CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_use_max_workspace": "1"}
+
+
 class OnnxRuntimeEngine:
     """One graph in a session of its own, with one thread.
 
@@ -40,6 +46,7 @@ class OnnxRuntimeEngine:
     """
 
     backend = "onnxruntime"
+    _providers: Sequence[Any] = (CPU,)
 
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
@@ -48,10 +55,12 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 3
         try:
             session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
+                str(path), options, providers=list(self._providers)
             )
         except LOAD_ERRORS as error:
             raise EngineError(f"{path}: ONNX Runtime refuses it: {_first_line(error)}") from error
+        # By itself it would go on with another provider, on another device.
+        session.disable_fallback()
         self._path = path
         self._session: Any = session
         self.inputs = _specs(path, session.get_inputs())
@@ -67,6 +76,26 @@ class OnnxRuntimeEngine:
     def close(self) -> None:
         """Release the session; a second call does nothing."""
         self._session = None
+
+
+class OnnxRuntimeCudaEngine(OnnxRuntimeEngine):
+    """The same on a GPU; an error where ONNX Runtime would run on the CPU instead."""
+
+    backend = "onnxruntime-cuda"
+    _providers = ((CUDA, CUDA_OPTIONS), CPU)
+
+    def __init__(self, path: Path) -> None:
+        if CUDA not in onnxruntime.get_available_providers():
+            raise EngineError(
+                "backend 'onnxruntime-cuda': this ONNX Runtime was built without CUDA; install"
+                " onnxruntime-gpu in the place of onnxruntime, or choose another backend"
+            )
+        super().__init__(path)
+        if self._session.get_providers()[0] != CUDA:
+            raise EngineError(
+                "backend 'onnxruntime-cuda': ONNX Runtime cannot start CUDA: see that its CUDA"
+                " and cuDNN are installed and that `nvidia-smi` finds a GPU"
+            )
 
 
 def _specs(path: Path, nodes: Sequence[Any]) -> dict[str, TensorSpec]:

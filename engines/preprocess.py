@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.bundle import ImageSpec, ReadingsSpec, TextSpec
+from engines.bundle import AudioSpec, ImageSpec, ReadingsSpec, TextSpec
+from engines.error import EngineError
+from engines.tokenizer import tokenized
 
 
 def image_input(
@@ -22,8 +25,28 @@ def image_input(
     return np.asarray(small, np.uint8)[None]
 
 
-def text_input(text: str, spec: TextSpec) -> npt.NDArray[np.int32]:
-    """The first `length` UTF-8 bytes of a text, each plus one, zero-padded: int32 (1, length)."""
+def sound_input(pcm: npt.NDArray[np.int16], spec: AudioSpec) -> npt.NDArray[np.float32]:
+    """The sound of a window's newest frames: int16 (n, channels) to float32 (1, 1, 1, samples).
+
+    Frames start with the window's first sample, as they do in LogMel; channels are averaged.
+    """
+    mono = pcm.mean(axis=1, dtype=np.float32) / np.float32(32768.0)
+    end = len(mono) - (len(mono) - spec.frame_samples) % spec.hop_samples
+    out = np.zeros((1, 1, 1, spec.samples), np.float32)
+    newest = mono[max(0, end - spec.samples) : end]
+    out[..., spec.samples - len(newest) :] = newest
+    return out
+
+
+def text_input(text: str, spec: TextSpec, folder: Path | None = None) -> npt.NDArray[np.int32]:
+    """The first `length` UTF-8 bytes of a text, each plus one, zero-padded: int32 (1, length).
+
+    With a tokenizer, which lies in `folder`, its ids take the place of bytes. Raises EngineError.
+    """
+    if spec.tokenizer is not None:
+        if folder is None:
+            raise EngineError(f"{spec.tokenizer.file}: the folder of the tokenizer is not known")
+        return tokenized(text, spec, folder)
     data = np.frombuffer(text.lower().encode("utf-8")[: spec.length], np.uint8)
     out = np.zeros((1, spec.length), np.int32)
     out[0, : len(data)] = data.astype(np.int32) + 1

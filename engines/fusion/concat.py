@@ -22,7 +22,7 @@ class Concat(nn.Module):
         super().__init__()
         self.sizes = sizes
         self.widen = EachLinear(sizes.modalities, sizes.width, 2 * sizes.width)
-        self.decide = nn.Linear(2 * sizes.width, sizes.labels)
+        self.decide = nn.Linear(2 * sizes.width, sizes.outputs)
 
     def forward(self, entered: Entered) -> tuple[Tensor, Tensor]:
         each = by_modality(entered, self.sizes.modalities)

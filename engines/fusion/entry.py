@@ -11,11 +11,11 @@ OLDEST_S = 30.0
 
 
 class Sizes(NamedTuple):
-    """What a fusion is made for: D, the number of modalities, the number of labels."""
+    """What a fusion is made for: D, the number of modalities, and that of its outputs."""
 
     width: int
     modalities: int
-    labels: int
+    outputs: int
 
 
 class Entered(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 FusionName: TypeAlias = Literal[
     "mean",
+    "product",
     "weighted",
     "concat",
     "gated",

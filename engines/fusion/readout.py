@@ -11,11 +11,11 @@ from engines.fusion.modality import average
 
 
 def make_head(sizes: Sizes) -> nn.Sequential:
-    """(B, D) to logits (B, labels)."""
+    """(B, D) to logits (B, outputs)."""
     return nn.Sequential(
         nn.Linear(sizes.width, 2 * sizes.width),
         nn.ReLU(),
-        nn.Linear(2 * sizes.width, sizes.labels),
+        nn.Linear(2 * sizes.width, sizes.outputs),
     )
 
 

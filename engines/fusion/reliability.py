@@ -23,9 +23,9 @@ class Reliability(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.judge = EachLinear(sizes.modalities, sizes.width, sizes.labels)
+        self.judge = EachLinear(sizes.modalities, sizes.width, sizes.outputs)
         self.trust = nn.Sequential(
-            nn.Linear(sizes.modalities * (sizes.width + sizes.labels + 1), 2 * sizes.width),
+            nn.Linear(sizes.modalities * (sizes.width + sizes.outputs + 1), 2 * sizes.width),
             nn.ReLU(),
             nn.Linear(2 * sizes.width, sizes.modalities),
         )

@@ -69,16 +69,39 @@ def test_a_bundle_that_does_not_exist_is_told_with_those_that_do() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[]", "is not a bundle of format 1"),
+        ("[]", "is not a bundle of format 2"),
         ("{", "bundle.json"),
-        ('{"format": 2}', "is not a bundle of format 1"),
-        ('{"format": 1}', "missing required field"),
+        ('{"format": 1}', "is not a bundle of format 2"),
+        ('{"format": 2}', "missing required field"),
     ],
 )
 def test_a_manifest_that_is_none_is_refused(folder: Path, text: str, message: str) -> None:
     (folder / "bundle.json").write_text(text)
     with pytest.raises(BundleError, match=message):
         read_manifest(folder)
+
+
+@pytest.mark.parametrize(
+    ("heads", "message"),
+    [
+        ({}, r"length >= 1 - at `\$\.heads`"),
+        ({"x": {"labels": ["a"]}}, r"missing required field `kind` - at `\$\.heads"),
+        ({"x": {"kind": "guess"}}, r"Invalid value 'guess' - at `\$\.heads\[...\]\.kind`"),
+        ({"x": {"kind": "classify"}}, "missing required field `labels`"),
+        ({"x": {"kind": "match", "labels": []}}, "unknown field `labels`"),
+    ],
+)
+def test_heads_that_are_none_are_refused(folder: Path, heads: Any, message: str) -> None:
+    edit(folder, lambda manifest: manifest.update(heads=heads))
+    with pytest.raises(BundleError, match=message):
+        read_manifest(folder)
+
+
+def test_every_file_of_a_variant_is_checked(folder: Path) -> None:
+    half = {"image": {"file": "image-fp16.onnx", "sha256": "0"}}
+    edit(folder, lambda manifest: manifest.update(variants={"fp16": half}))
+    with pytest.raises(BundleError, match=r"image-fp16\.onnx: cannot be read"):
+        load_bundle(str(folder))
 
 
 def test_a_file_outside_the_bundle_is_refused(folder: Path) -> None:
@@ -94,7 +117,7 @@ def test_a_graph_that_does_not_match_the_manifest_is_refused(folder: Path) -> No
 
 
 def test_labels_that_do_not_match_the_graph_are_refused(folder: Path) -> None:
-    edit(folder, lambda manifest: manifest["labels"].append("party"))
+    edit(folder, lambda manifest: manifest["heads"]["situation"]["labels"].append("party"))
     with pytest.raises(BundleError, match=r"fusion\.onnx: the graph has"):
         compile_bundle(folder)
 
@@ -106,7 +129,7 @@ def test_a_graph_that_computes_something_else_is_refused(folder: Path) -> None:
     arrays["audio.tokens"] = arrays["audio.tokens"] + 0.1
     np.savez(path, allow_pickle=False, **arrays)
     edit(folder, lambda manifest: manifest["probe"].update(sha256=sha256(path)))
-    with pytest.raises(EngineError, match=r"audio\.onnx: .* tokens is off by 0.1"):
+    with pytest.raises(EngineError, match=r"audio\.onnx: .* tokens is off by 0\.03"):
         compile_bundle(folder)
 
 

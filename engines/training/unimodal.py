@@ -1,0 +1,46 @@
+"""The first stage: each encoder learns alone, so that no modality leaves the work to another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from engines.model import FusionModel
+from engines.training.alone import Alone, honest, loss_alone
+from engines.training.augment import augmented
+from engines.training.rows import Rows
+from engines.training.spoil import Spoiler, chance
+
+
+class UnimodalStage:
+    """Trains the encoder of one modality with its own linear layer."""
+
+    def __init__(
+        self, prefix: str, model: FusionModel, alone: Alone, name: str, rows: Rows
+    ) -> None:
+        self.name = f"{prefix}alone-{name}"
+        self.epochs = model.plan.train.unimodal_epochs
+        self.parts = nn.ModuleList([model.encoders[name], alone.layers[name]])
+        self._model, self._alone, self._modality, self._rows = model, alone, name, rows
+        self._spoil = Spoiler(model.spec(name), model.plan.train.seed)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """One, at the full rate."""
+        return [{"params": list(self.parts.parameters()), "lr": self._model.plan.train.rate}]
+
+    def loss(self, index: Tensor) -> Tensor:
+        """That of changed inputs, of which a share is spoiled."""
+        model, name = self._model, self._modality
+        rows = self._rows.take(index)
+        inputs = augmented(model.spec(name), rows.inputs[name], model.plan.train)
+        share = model.plan.train.noise / len(model.encoders)  # as often as in the main stage
+        bad = chance(len(rows), share, inputs)
+        outputs = self._alone(name, model.encoders[name](self._spoil(inputs, bad)))
+        return loss_alone(model, outputs, rows, name)
+
+    def fold_loss(self, rows: Rows) -> Tensor:
+        """That of the rows as they are."""
+        held = rows.take(honest(rows, self._modality))
+        tokens = self._model.encoders[self._modality](held.inputs[self._modality])
+        return loss_alone(self._model, self._alone(self._modality, tokens), held, self._modality)

@@ -1,0 +1,66 @@
+"""What a bundle answers to windows of which any part may be left out, spoilt or another's.
+
+Samples go through the real aligner and front ends, and each stream is encoded once, as in a node.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.compiled import CompiledBundle
+from engines.slots import Slots
+from pipeline.config import MODALITY, Config, kind_of
+from pipeline.dataset import ExampleCutter
+from pipeline.inputs import choose_inputs
+from pipeline.sample import Sample
+
+Samples: TypeAlias = Mapping[str, Sequence[Sample]]
+Row: TypeAlias = npt.NDArray[np.float32]
+
+
+class Token(NamedTuple):
+    """What an encoder made of a stream's window: tokens (1, tokens, width), and how old it was."""
+
+    tokens: Row
+    age_s: float
+
+
+class Panel:
+    """Encodes streams and fuses what is left of them."""
+
+    def __init__(self, config: Config, model: CompiledBundle) -> None:
+        """Raises ConfigError, EngineError where the bundle cannot take the streams."""
+        chosen = choose_inputs(config, model.manifest)
+        self._model, self._slots = model, Slots(model.manifest, chosen)
+        self._cutter = ExampleCutter(config, model.manifest.encoders, model.folder)
+        self.streams = [stream for streams in chosen.values() for stream in streams]
+        self.modalities = [modality for modality, streams in chosen.items() if streams]
+        self.busy_s = 0.0
+
+    def encode(self, samples: Samples, tick_ns: int) -> dict[str, Token]:
+        """{stream: its token} of those that have a window. Raises RefusedError."""
+        began_s = time.perf_counter()
+        made = {}
+        for stream in self.streams:
+            found = self._cutter.take(stream, samples.get(stream, ()), tick_ns)
+            if found is not None:
+                tokens = self._model.encode(MODALITY[kind_of(stream)], found[0])
+                made[stream] = Token(tokens, found[1])
+        self.busy_s += time.perf_counter() - began_s
+        return made
+
+    def answer(self, tokens: Mapping[str, Token]) -> dict[str, Row]:
+        """{head: its output, flat}."""
+        began_s = time.perf_counter()
+        self._slots.clear()
+        for stream, token in tokens.items():
+            self._slots.put(stream, token.tokens, token.age_s)
+        outputs = self._model.fusion.run(self._slots.feeds())
+        rows = {name: outputs[name][0].copy() for name in self._model.manifest.heads}
+        self.busy_s += time.perf_counter() - began_s
+        return rows
