@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST_FLAGS ?=
 SCENES ?= 14000
 
-.PHONY: setup demo test test-all soak check bundle evaluate bench wheel image image-test system clean
+.PHONY: setup demo test test-all test-tensorrt soak check bundle evaluate bench wheel image image-test system clean
 
 setup: .venv/setup
 
@@ -22,10 +22,24 @@ demo: setup
 	$(BIN)/sensorium demo
 
 test: setup
-	$(BIN)/pytest -m 'not slow' $(PYTEST_FLAGS)
+	$(BIN)/pytest --numprocesses 2 -m 'not slow' $(PYTEST_FLAGS)
 
-test-all: .venv/train
-	$(BIN)/pytest $(PYTEST_FLAGS)
+# Slow tests start processes that want the cores for themselves: one after the other.
+test-all: .venv/train .venv/tensorrt
+	$(BIN)/pytest --numprocesses 2 -m 'not slow' $(PYTEST_FLAGS)
+	$(BIN)/pytest -m slow $(PYTEST_FLAGS)
+
+# TensorRT without a GPU; make test-all runs it, too.
+test-tensorrt: .venv/train .venv/tensorrt
+	$(BIN)/pytest tests/engines/tensorrt tests/engines/test_engine.py tests/pipeline/test_building.py \
+	    tests/pipeline/test_building_start.py tests/pipeline/test_agreement.py \
+	    tests/system/test_building.py $(PYTEST_FLAGS)
+
+.venv/tensorrt: .venv/setup
+	$(BIN)/pip install --quiet --constraint constraints.txt cuda-bindings
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[tensorrt-rtx]'
+	tests/engines/tensorrt/install-pycuda $(BIN)
+	touch $@
 
 # The long runs, by hand.
 soak: setup

@@ -29,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="store new golden predictions")
 
 
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of a short name: the path of a socket in it holds 107 bytes."""
+    return tmp_path_factory.mktemp("t")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Images take minutes, root, and a mirror of Debian: only where they are asked for."""
     if collection_path.name == "test_image.py" and not config.getoption("--images"):
