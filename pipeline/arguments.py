@@ -7,15 +7,22 @@ import math
 from pathlib import Path
 from typing import Any
 
-from engines.fusion.name import DEFAULT_FUSION, FUSIONS
+from engines.fusion.name import FUSIONS
+from pipeline.building import command as building_command
+from pipeline.calibration import command as calibration_command
 from pipeline.chaos import command as chaos_command
+from pipeline.evaluation import command as evaluation_command
 from pipeline.exchange import command as exchange_command
 from pipeline.label import command as label_command
 from pipeline.latency import command as latency_command
+from pipeline.latency import limit_command
+from pipeline.learning import command as learning_command
 from pipeline.log import command as log_command
+from pipeline.mixed_parser import MixedParser
 from pipeline.monitor import command as monitor_command
 from pipeline.record import command as record_command
 from pipeline.replay import command as replay_command
+from pipeline.retrieval import command as retrieval_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,10 +30,11 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="sensorium", description="Eyes, ears and words together, on an edge device."
     )
-    commands = made.add_subparsers(required=True, metavar="COMMAND")
+    commands = made.add_subparsers(required=True, metavar="COMMAND", parser_class=MixedParser)
     _add_run_commands(commands)
     _add_config_commands(commands)
     _add_model_commands(commands)
+    building_command.add_arguments(commands)
     _add_control_commands(commands)
     return made
 
@@ -50,16 +58,21 @@ def _add_run_commands(commands: Any) -> None:
         parser.add_argument("--record", type=Path, metavar="FILE", help="record into it, as x.mcap")
     record_command.add_arguments(commands)
     replay_command.add_arguments(commands)
+    retrieval_command.add_arguments(commands)
     log_command.add_arguments(commands)
     exchange_command.add_arguments(commands)
     label_command.add_arguments(commands)
     latency_command.add_arguments(commands)
     chaos_command.add_arguments(commands)
+    calibration_command.add_arguments(commands)
 
 
 def _add_config_commands(commands: Any) -> None:
     sensor = _add(commands, "sensor", "run one sensor alone, publishing on its endpoint")
     sensor.add_argument("stream", help="as camera/door")
+    doctor = _add(commands, "doctor", "what is there, what is missing, and what to type")
+    doctor.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="which needs it")
+    _add_json(doctor)
     _add(commands, "keys", "make this user's key if there is none; show the public one")
     service = _add(commands, "install-service", "write a systemd unit for a configuration")
     service.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
@@ -74,31 +87,30 @@ def _add_config_commands(commands: Any) -> None:
 
 
 def _add_model_commands(commands: Any) -> None:
-    evaluate = _add(commands, "evaluate", "measure accuracy on unseen simulated scenes")
-    evaluate.add_argument("--bundle", default="home", help="a shipped bundle or a folder")
-    evaluate.add_argument("--scenes", type=_count, default=1000)
-    evaluate.add_argument("--seed", type=int, default=2026)
+    evaluation_command.add_arguments(commands)
+    learning_command.add_arguments(commands)
     bench = _add(commands, "bench", "measure a run, or parts against raw ZeroMQ and plain files")
-    bench.add_argument("what", choices=["run", "camera", "transport", "readers", "log", "record"])
+    parts = ["run", "engines", "camera", "transport", "readers", "log", "record"]
+    bench.add_argument("what", choices=[*parts, *limit_command.WHATS])
     latency_command.add_run_arguments(bench)
+    latency_command.add_engine_arguments(bench)
+    limit_command.add_limit_arguments(bench)
     bench.add_argument("--frames", type=_count, default=600, help="of camera, readers")
     bench.add_argument("--runs", type=_count, default=5, help="of transport, readers, log, record")
     bench.add_argument(
         "--seconds", type=_seconds, default=20.0, help="of each run of run and record"
     )
-    train = _add(commands, "train", "train a bundle on the simulator (needs torch)")
-    train.add_argument("--scenes", type=_count, default=14_000)
-    train.add_argument("--seed", type=int, default=7)
-    train.add_argument("--out", type=Path, required=True, help="the bundle's folder")
-    train.add_argument(
-        "--fusion", choices=FUSIONS, default=DEFAULT_FUSION, help="default: %(default)s"
-    )
     compare = _add(commands, "compare-fusions", "train and measure each fusion (needs torch)")
-    compare.add_argument("--scenes", type=_count, default=1000)
-    compare.add_argument("--epochs", type=_count, default=6)
+    compare.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="default: the home")
+    compare.add_argument("logs", nargs="*", type=Path, metavar="LOG", help="to train on")
+    compare.add_argument("--judge", nargs="+", type=Path, metavar="LOG", help="logs to judge by")
+    compare.add_argument("--seeds", type=_count, default=1, help="how many, from --seed on")
+    compare.add_argument("--out", type=Path, default=Path("runs/fusions"), help="for the bundles")
+    compare.add_argument("--scenes", type=_count, default=1000, help="without logs")
+    compare.add_argument("--epochs", type=_count, help="default: those of CONFIG, or 6")
     compare.add_argument("--seed", type=int, default=7)
     compare.add_argument("--only", nargs="+", choices=FUSIONS, default=FUSIONS, help="these")
-    for parser in (evaluate, bench, compare):
+    for parser in (bench, compare):
         _add_json(parser)
 
 

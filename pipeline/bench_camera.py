@@ -62,7 +62,8 @@ def _config(folder: Path) -> Config:
 
 
 def _receive(config: Config, folder: Path, n_frames: int) -> dict[str, Any]:
-    model = CompiledBundle(load_bundle(config.fusion.bundle), config.fusion.backend)
+    own = config.fusion
+    model = CompiledBundle(load_bundle(own.bundle), own.backend, own.options)
     predictions: list[Prediction] = []
     raw_us: list[float] = []
     subscriber = Subscriber({STREAM: (config.endpoint(STREAM), config.streams[STREAM])})

@@ -17,8 +17,8 @@ from pipeline.error import SensoriumError
 
 if TYPE_CHECKING:
     from pipeline.config import Config
+    from pipeline.label.truth import Truths
     from pipeline.sample import Frame
-    from pipeline.summary import Truth
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
 
@@ -87,22 +87,17 @@ def _sensor(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from deploy.simulated_home import accuracy
-    from pipeline.command.model import evaluate
+    from deploy import simulated_home
+    from pipeline.evaluation.command import evaluate
 
-    return evaluate(arguments, accuracy)
+    return evaluate(arguments, simulated_home)
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from pipeline.command.model import prepare_training
+    from deploy import simulated_home
+    from pipeline.learning.command import train
 
-    prepare_training()
-    from deploy.simulated_home import train_bundle
-
-    train_bundle(
-        arguments.out, n_scenes=arguments.scenes, seed=arguments.seed, fusion=arguments.fusion
-    )
-    return 0
+    return train(arguments, simulated_home)
 
 
 def _bench(arguments: argparse.Namespace) -> int:
@@ -126,12 +121,12 @@ def _vga_frames(n: int) -> list[Frame]:
 def _label(arguments: argparse.Namespace) -> int:
     from pipeline.label.command import label
 
-    def truth_of(config: Config) -> Truth:
-        from deploy.simulated_home import truth
+    def truths_of(config: Config) -> Truths:
+        from deploy.simulated_home import truths
 
-        return truth(config)
+        return truths(config)
 
-    return label(arguments, truth_of)
+    return label(arguments, truths_of)
 
 
 def _install_service(arguments: argparse.Namespace) -> int:
@@ -150,8 +145,11 @@ COMMANDS: dict[str, str | Command] = {
     "install-service": _install_service,
     "evaluate": _evaluate,
     "train": _train,
+    "doctor": "deploy.doctor.command:doctor",
     "compare-fusions": "deploy.fusion_comparison:compare_fusions",
     "bench": _bench,
+    "compile": "pipeline.building.command:compile_bundle",
+    "engines": "pipeline.building.command:engines",
     "info": "pipeline.log.command:info",
     "repair": "pipeline.log.command:repair",
     "status": "pipeline.monitor.command:status",
@@ -165,7 +163,9 @@ COMMANDS: dict[str, str | Command] = {
     "import": "pipeline.exchange.command:bring_in",
     "export": "pipeline.exchange.command:give_out",
     "label": _label,
+    "index": "pipeline.retrieval.command:index",
     "trace": "pipeline.latency.command:trace",
+    "calibrate": "pipeline.calibration.command:calibrate",
     "chaos": "pipeline.chaos.command:chaos",
 }
 

@@ -14,6 +14,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from engines.options import EngineOptions
+from engines.plan import Model
 from pipeline.outlet import Action, EventRule, Out
 
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
@@ -25,6 +27,7 @@ Name: TypeAlias = Annotated[str, Meta(pattern=NAME)]
 Policy: TypeAlias = Literal["latest", "queue"]
 Form: TypeAlias = Literal["none", "tokens", "jpeg", "lossless"]  # what is recorded of a stream
 Compression: TypeAlias = Literal["none", "lz4", "zstd"]
+Offset: TypeAlias = Annotated[float, Meta(ge=0, le=2000)]
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Kind: TypeAlias = Literal["camera", "microphone", "text", "readings"]
 # What sensors.watchdog finds wrong with the samples of a stream.
@@ -32,6 +35,11 @@ PaceFault: TypeAlias = Literal["stamps", "slow", "fast"]
 CameraFault: TypeAlias = Literal["frozen", "black", "covered", "noise"] | PaceFault
 SoundFault: TypeAlias = Literal["frozen", "silent", "clipping"] | PaceFault
 Fault: TypeAlias = CameraFault | SoundFault
+
+Backend: TypeAlias = Literal[
+    "onnxruntime", "onnxruntime-cuda", "openvino", "tensorrt", "tensorrt-rtx"
+]
+Precision: TypeAlias = Literal["", "fp32", "tf32", "fp16", "bf16", "int8"]  # "": as it is best
 
 # The modality under which a bundle knows each kind of stream.
 MODALITY: Mapping[str, str] = {
@@ -58,6 +66,7 @@ class Stream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     policy: Policy = "queue"
     bound: Bound = 64
     max_age_ms: Positive = 10_000
+    offset_ms: Offset = 0.0  # the device is late by so much: it is taken from each capture time
     endpoint: str = ""
     server_key: str = ""
     insecure: bool = False
@@ -113,25 +122,38 @@ class Readings(Stream, frozen=True, kw_only=True, forbid_unknown_fields=True):
     user: str = ""
     password_file: str = ""
     ca_file: str = ""
-    rate_hz: Positive = 2.0
+    rate_hz: Positive | None = None
+    frozen_s: Positive | None = None
 
 
 class Simulator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The home behind every stream whose source is "simulator"."""
+    """The home behind every stream whose source is "simulator"; the texts of a detailed one tell
+    what its cameras see."""
 
     seed: int = 1
+    detailed: bool = False
 
 
 class Fusion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the fusion node runs, and when."""
+    """What the fusion node runs, and when. The `governor` saves encodings to keep `deadline_ms`."""
 
     bundle: str = "home"
     tick_hz: TickRate | None = None
     clock: str = ""
     deadline_ms: Positive | None = None
-    backend: Literal["onnxruntime"] = "onnxruntime"
+    backend: Backend = "onnxruntime"
+    precision: Precision = ""
+    while_building: Literal["", "onnxruntime"] = ""  # what serves until the engines are there
+    engine_cache: str = ""
     worker: bool = False
+    governor: bool = False
     inputs: dict[str, list[str]] = {}
+    index: str = ""
+
+    @property
+    def options(self) -> EngineOptions:
+        """How the engines run."""
+        return EngineOptions(precision=self.precision, cache=self.engine_cache)
 
 
 class Recording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -180,6 +202,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     incident: Incidents = Incidents()
     event: list[EventRule] = []
     action: list[Action] = []
+    model: Model | None = None
 
     @property
     def streams(self) -> dict[str, Stream]:

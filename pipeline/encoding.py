@@ -59,13 +59,25 @@ class Input:
     front_end: FrontEnd
     eager: bool
     _taken: dict[Key, Taken] = field(default_factory=dict)
+    _kept: tuple[Key, Taken] | None = None
 
     def take(self, sample: Sample, now_ns: int) -> Taken:
         """The books of a sample; it was taken in now if it was not before."""
         key = (sample.seq, sample.t_publish_ns)
+        if self._kept is not None and self._kept[0] == key:
+            return self._kept[1]
         if key not in self._taken:
             self._taken[key] = Taken(sample.t_publish_ns, now_ns)
         return self._taken[key]
+
+    def keep(self, sample: Sample) -> None:
+        """Keep the books of this sample, until those of another are kept, whatever is forgotten."""
+        key = (sample.seq, sample.t_publish_ns)
+        self._kept = (key, self.take(sample, sample.t_publish_ns))
+
+    def is_encoded(self, sample: Sample) -> bool:
+        """Whether the window that ends with a sample is encoded, or is being so."""
+        return self.take(sample, sample.t_publish_ns).token is not None
 
     def forget(self, before: Sample) -> None:
         """Drop what no later prediction can use; an encoding that has not begun never does."""

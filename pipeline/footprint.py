@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.config import Camera, Config, Stream
 from pipeline.error import ConfigError
 from pipeline.publisher import LENT_SLOTS, RING_SLOTS
-from pipeline.record.segment import MB
+from pipeline.record.budget import MB
 from pipeline.ring import PAGE_BYTES
 
 CHANNELS = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from engines.bundle import AudioSpec, EncoderSpec, ImageSpec, ReadingsSpec, TextSpec
 from engines.logmel import LogMel
-from engines.preprocess import image_input, readings_input, text_input
+from engines.preprocess import image_input, readings_input, sound_input, text_input
 from pipeline.aligner import Window, WindowRule
 from pipeline.config import Stream
 from pipeline.error import OverwrittenError, SensoriumError
@@ -28,8 +29,7 @@ def window_rule(spec: EncoderSpec, line: Stream) -> WindowRule:
     """How the windows of a stream are cut for an encoder."""
     latest, max_age_ns = line.policy == "latest", int(line.max_age_ms * 1e6)
     if isinstance(spec, AudioSpec):
-        n_samples = spec.frame_samples + (spec.frames - 1) * spec.hop_samples
-        duration_ns = n_samples * NS_PER_S // spec.rate_hz
+        duration_ns = spec.samples * NS_PER_S // spec.rate_hz
         return WindowRule(max_age_ns=max_age_ns, duration_ns=duration_ns)
     count = spec.window if isinstance(spec, ReadingsSpec) else 1
     return WindowRule(max_age_ns=max_age_ns, count=count, latest=latest)
@@ -47,19 +47,26 @@ def check_sample(sample: Sample, spec: EncoderSpec) -> None:
             if sample.names != spec.names:
                 found, wanted = ", ".join(sample.names), ", ".join(spec.names)
                 raise RefusedError(f"readings of {found}: the bundle takes {wanted}")
+            if not np.isfinite(sample.values).all():
+                raise RefusedError("a reading that is no number")
         case _:
             raise RefusedError(f"a {type(sample).__name__} cannot feed {type(spec).__name__}")
 
 
-def front_end(spec: EncoderSpec) -> FrontEnd:
-    """The preprocessing of one stream; it may keep what the next window shares with this one."""
+def front_end(spec: EncoderSpec, folder: Path | None = None) -> FrontEnd:
+    """The preprocessing of one stream; it may keep what the next window shares with this one.
+
+    `folder` is the bundle's, or that of the tokenizer: only a text encoder that has one needs it.
+    """
     match spec:
         case ImageSpec():
             return lambda window: _image(cast(Frame, window[-1]), spec)
+        case AudioSpec(computed="graph"):
+            return lambda window: _sound(window, spec)
         case AudioSpec():
             return _AudioFrontEnd(spec)
         case TextSpec():
-            return lambda window: text_input(cast(TextEvent, window[-1]).text, spec)
+            return lambda window: text_input(cast(TextEvent, window[-1]).text, spec, folder)
         case ReadingsSpec():
             return lambda window: readings_input([cast(Reading, s).values for s in window], spec)
     raise TypeError(type(spec).__name__)
@@ -70,6 +77,11 @@ def _image(frame: Frame, spec: ImageSpec) -> npt.NDArray[np.uint8]:
     if not frame.intact():
         raise OverwrittenError(f"{frame.stream}: frame {frame.seq} was overwritten in use")
     return made
+
+
+def _sound(window: Window, spec: AudioSpec) -> npt.NDArray[np.float32]:
+    chunks = [cast(AudioChunk, sample).pcm for sample in window]
+    return sound_input(np.concatenate(chunks), spec)
 
 
 class _AudioFrontEnd:

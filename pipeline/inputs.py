@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-from engines.bundle import AudioSpec, EncoderSpec, Manifest
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from engines.bundle import AudioSpec, EncoderSpec
 from pipeline.aligner import WindowRule
 from pipeline.config import MODALITY, Config, Microphone, kind_of
 from pipeline.error import ConfigError
 from pipeline.frontend import window_rule
 
 
-def choose_inputs(config: Config, manifest: Manifest) -> dict[str, list[str]]:
+class Taker(Protocol):
+    """What takes the windows of streams: the manifest of a bundle, or one that is to be made."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def specs(self) -> Mapping[str, EncoderSpec]:
+        """{modality: spec}, in the order of modality ids and slots."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A bundle that is to be made."""
+
+    name: str
+    specs: Mapping[str, EncoderSpec]
+
+
+def choose_inputs(config: Config, manifest: Taker) -> dict[str, list[str]]:
     """{modality: streams} to fuse: those configured, else all up to the bundle's maximum.
 
     Raises ConfigError where the bundle cannot take them.
@@ -32,7 +56,7 @@ def choose_inputs(config: Config, manifest: Manifest) -> dict[str, list[str]]:
     return chosen
 
 
-def window_rules(config: Config, manifest: Manifest) -> dict[str, WindowRule]:
+def window_rules(config: Config, manifest: Taker) -> dict[str, WindowRule]:
     """{stream: rule} of every stream that is fused. Raises ConfigError."""
     return {
         stream: window_rule(manifest.specs[modality], config.streams[stream])

@@ -14,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from engines.bundle import load_bundle
-from engines.compiled import CompiledBundle
 from pipeline import child
+from pipeline.building.standby import open_model
 from pipeline.child import HEALTH_PERIOD_NS, HealthReporter, Stop
 from pipeline.config import Config
 from pipeline.frontend import RefusedError
+from pipeline.governor.sink import GovernorSink
 from pipeline.node import FusionNode
 from pipeline.output import Output
 from pipeline.prediction import Prediction
@@ -80,6 +81,8 @@ class Live:
         self._ticks = Ticks(config.tick_hz, self._clock_ns) if config.tick_hz else None
         self._deadline_ns = int((config.fusion.deadline_ms or 0) * 1e6)
         self._heard: dict[str, Health] = {}
+        self._clock_seq = -1
+        self.governor: GovernorSink | None = None
         self.counters = {"predictions": 0, "ticks_skipped": 0, "deadline_missed": 0}
 
     def step(self) -> None:
@@ -88,9 +91,10 @@ class Live:
             self._accept(sample)
         self._hear()
         now_ns = time.monotonic_ns()
+        n_skipped = self._ticks.n_skipped if self._ticks else 0
         tick_ns = self._ticks.due(now_ns) if self._ticks else None
-        if tick_ns is not None and now_ns - self._clock_ns >= self._silence_ns:
-            self._emit(self._node.tick(tick_ns), tick_ns)
+        if self._ticks and tick_ns is not None and now_ns - self._clock_ns >= self._silence_ns:
+            self._emit(self._node.tick(tick_ns), tick_ns, self._ticks.n_skipped - n_skipped)
 
     def drain(self, expected: Sequence[str]) -> None:
         """Take what is still on its way, until each sensor has said its last, and close the books.
@@ -134,9 +138,11 @@ class Live:
             return
         if sample.stream == self._clock:
             self._clock_ns = time.monotonic_ns()
-            self._emit(self._node.tick(sample.t_publish_ns), sample.t_end_ns)
+            n_left_out = max(0, sample.seq - self._clock_seq - 1) if self._clock_seq >= 0 else 0
+            self._clock_seq = sample.seq
+            self._emit(self._node.tick(sample.t_publish_ns), sample.t_end_ns, n_left_out)
 
-    def _emit(self, prediction: Prediction, since_ns: int) -> None:
+    def _emit(self, prediction: Prediction, since_ns: int, n_left_out: int) -> None:
         for stream in self._node.take_overwritten():
             self._subscriber.refuse(stream, "overwritten", "the node was too slow for its ring")
         # First the tokens: who reads on to a prediction then has all that it was made of.
@@ -146,8 +152,12 @@ class Live:
         for sink in self._sinks:
             sink(prediction)
         self.counters["predictions"] += 1
-        if self._deadline_ns and prediction.t_emit_ns - since_ns > self._deadline_ns:
+        latency_ns = prediction.t_emit_ns - since_ns
+        if self._deadline_ns and latency_ns > self._deadline_ns:
             self.counters["deadline_missed"] += 1
+        if self.governor:
+            self.governor(prediction, latency_ns, n_left_out)
+        self._node.work()
 
     def _take(self, timeout_ms: float) -> None:
         for _ in self._subscriber.receive(timeout_ms):
@@ -190,34 +200,51 @@ def wait_for_recorder(config: Config, publisher: Publisher, stop: Stop) -> None:
 def serve(config: Config, stop: Stop) -> None:
     """Run the node until told to stop. Raises ConfigError, BundleError, EngineError, BusError."""
     publisher = Publisher(config.predictions_endpoint, bound=PREDICTION_BOUND)
-    table = {name: (config.endpoint(name), line) for name, line in config.streams.items()}
     output = Output(config, publisher, stop.ask)
-    model = CompiledBundle(load_bundle(config.fusion.bundle), config.fusion.backend)
+    health = HealthReporter("node", publisher, {})
+    opened = open_model(config.fusion, load_bundle(config.fusion.bundle), stop, health)
+    if opened is None:
+        return
+    model, standby = opened
     worker = ThreadPoolExecutor(1) if config.fusion.worker else None
     wait_for_recorder(config, publisher, stop)
     # Only now: nobody would take what came while the model was loaded.
-    subscriber = Subscriber(table, [table[stream][0] for stream in config.local_streams])
+    subscriber = _subscribe(config)
     node = FusionNode(config, model, executor=worker)
     live = Live(config, node, subscriber, [output], publisher.send)
-    health = HealthReporter("node", publisher, live.counters)
+    if config.fusion.governor and config.fusion.deadline_ms:
+        live.governor = output.govern(config.fusion.deadline_ms, node.reuse)
+    health.counters = live.counters
     # What is there now stays: no later collection has to walk through it.
     gc.collect()
     gc.freeze()
     health.report("running")
     links = LinkReporter(publisher, subscriber)
     while not stop.is_set():
+        standby.step(node)
         live.step()
         links.beat()
         if health.due:
             live.count(output.counters())
             health.report()
+    standby.close()
+    _finish(config, live, output, health)
+    subscriber.close()
+    publisher.close()
+
+
+def _finish(config: Config, live: Live, output: Output, health: HealthReporter) -> None:
+    """Put out what is left, and close the books."""
     output.finish()
     live.drain(list(config.sensors))
     output.close()
     live.count(output.counters())
     health.report("stopped")
-    subscriber.close()
-    publisher.close()
+
+
+def _subscribe(config: Config) -> Subscriber:
+    table = {name: (config.endpoint(name), line) for name, line in config.streams.items()}
+    return Subscriber(table, [table[stream][0] for stream in config.local_streams])
 
 
 def main() -> int:

@@ -12,6 +12,16 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from engines.plan import (
+    HEAD_NAME,
+    HEADS,
+    AudioPlan,
+    ImagePlan,
+    Model,
+    ReadingsPlan,
+    TextPlan,
+    Train,
+)
 from pipeline.config import (
     MODALITY,
     NAME,
@@ -29,6 +39,7 @@ from pipeline.config import (
 )
 from pipeline.endpoint import check_endpoints
 from pipeline.error import ConfigError
+from pipeline.governor.check import check_governor
 from pipeline.home.check import check_outlets
 from pipeline.outlet import Action, EventRule, Mqtt, Out, Prometheus
 
@@ -55,6 +66,13 @@ _SECTIONS: Mapping[str, type[Struct]] = {
 # The tables that stand inside others, and those of which there may be many.
 _INNER: Mapping[str, type[Struct]] = {"mqtt": Mqtt, "prometheus": Prometheus}
 _LISTS: Mapping[str, type[Struct]] = {"event": EventRule, "action": Action}
+_MODEL: Mapping[str, type[Struct]] = {
+    "image": ImagePlan,
+    "audio": AudioPlan,
+    "text": TextPlan,
+    "readings": ReadingsPlan,
+    "train": Train,
+}
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -101,9 +119,12 @@ def check(table: dict[str, Any], place: str) -> Config:
     _check_outlet_keys(table, place)
     for section, section_struct in _SECTIONS.items():
         _convert(table.get(section, {}), section_struct, place, section)
+    _check_model(table.get("model"), place)
     config = _convert(table, Config, place, "")
     _check_streams(config, place)
+    _check_offsets(config, place)
     _check_recording(config, place)
+    check_governor(config, place)
     check_endpoints(config, place)
     check_outlets(config, place)
     return config
@@ -118,6 +139,28 @@ def _check_outlet_keys(table: dict[str, Any], place: str) -> None:
         items = table.get(name, [])
         for number, item in enumerate(items if isinstance(items, list) else ()):
             _convert(item, struct, place, f"{name}[{number}]")
+
+
+def _check_model(model: Any, place: str) -> None:
+    """Check [model] table by table, as far as it is there."""
+    if model is None:
+        return
+    inner = model if isinstance(model, dict) else {}
+    for name, struct in _MODEL.items():
+        if name in inner:
+            _convert(inner[name], struct, place, f"model.{name}")
+    heads = inner.get("head", {})
+    for name, head in heads.items() if isinstance(heads, dict) else ():
+        if not re.match(HEAD_NAME, name):
+            at = f"{place}: model.head.{name}"
+            raise ConfigError(f"{at}: a name is up to 32 lower-case letters, digits and _")
+        kind = head.get("kind") if isinstance(head, dict) else None
+        if not isinstance(kind, str) or kind not in HEADS:
+            at = f"{place}: model.head.{name}.kind"
+            raise ConfigError(f"{at}: {kind!r} is no kind of head; those are {', '.join(HEADS)}")
+        own = {key: value for key, value in head.items() if key != "kind"}
+        _convert(own, HEADS[kind], place, f"model.head.{name}")
+    _convert(model, Model, place, "model")
 
 
 def _check_name(name: str, place: str) -> None:
@@ -171,6 +214,13 @@ def _check_streams(config: Config, place: str) -> None:
         if stream not in config.streams:
             near = difflib.get_close_matches(stream, config.streams, n=1, cutoff=0.0)
             raise ConfigError(f"{place}: {key}: no stream `{stream}`; did you mean `{near[0]}`?")
+
+
+def _check_offsets(config: Config, place: str) -> None:
+    for stream, line in config.streams.items():
+        if line.offset_ms and (line.is_remote or line.is_external):
+            key = f"{stream.replace('/', '.')}.offset_ms"
+            raise ConfigError(f"{place}: {key}: is set where the sensor runs, not here")
 
 
 def _check_recording(config: Config, place: str) -> None:

@@ -16,14 +16,16 @@ import numpy.typing as npt
 from engines.compiled import CompiledBundle
 from engines.slots import Slots
 from pipeline.aligner import Aligner, Window, Windows
+from pipeline.answer import Answers
 from pipeline.config import MODALITY, Config, kind_of
 from pipeline.encoding import Inline, Input, Token
 from pipeline.error import OverwrittenError
 from pipeline.fault import Faults
 from pipeline.frontend import check_sample, front_end
+from pipeline.governor.reuse import Reuse
 from pipeline.inputs import choose_inputs, window_rules
 from pipeline.latency.stages import TickTimes, stages_ns
-from pipeline.prediction import SITUATION, Prediction
+from pipeline.prediction import Prediction
 from pipeline.sample import Health, Sample, Tokens, tokens_stream
 
 
@@ -56,11 +58,29 @@ class FusionNode:
             for stream in streams
         }
         self._windows = windows or Aligner(window_rules(config, model.manifest))
+        self._answers = Answers(model, config.fusion.index)
         self.faults = Faults(config)
         self._n_predictions = 0
         self._overwritten: list[str] = []
+        self.reuse = Reuse({s: int(config.streams[s].max_age_ms * 1e6) for s in self._inputs})
         self._kept = {s: -1 for s in self._inputs if config.streams[s].record == "tokens"}
         self._tokens: list[Tokens] = []
+
+    def use(self, model: CompiledBundle) -> None:
+        """Go on with other engines of the same bundle, from the next tick on; the old are closed.
+
+        A token that is there stays: the engines passed the same gate.
+        """
+        old, self._model = self._model, model
+        self._answers.use(model)
+        self._backend = {**self._backend, "active": model.fusion.backend}
+        self._backend.pop("why", None)
+        self._executor.submit(old.close)  # after what the worker has begun with them
+
+    def explain(self, why: str) -> None:
+        """Say in each prediction from now on why another backend than the requested one runs."""
+        if self._backend.get("why") != why:
+            self._backend = {**self._backend, "why": why}
 
     @property
     def streams(self) -> list[str]:
@@ -82,7 +102,7 @@ class FusionNode:
         self._windows.add(sample)
         source.take(sample, now_ns)
         source.forget(self._windows.oldest(sample.stream))
-        if source.eager:
+        if source.eager and self.reuse.may_encode(sample.stream):
             window = self._windows.window(sample.stream, sample.t_publish_ns)
             if window is not None:
                 self._encode(source, window)
@@ -91,7 +111,8 @@ class FusionNode:
         """The prediction of this moment, from whatever is alive."""
         began_ns = self._stopwatch()
         masked = self.faults.masked(now_ns)
-        windows = {s: self._windows.window(s, now_ns) for s in self._inputs if s not in masked}
+        self.reuse.begin_tick()
+        windows = {s: self._window(s, now_ns) for s in self._inputs if s not in masked}
         aligned_ns = self._stopwatch()
         newest = {s: self._newest(s, window, now_ns) for s, window in windows.items()}
         alive = {stream: found[0] for stream, found in newest.items() if found}
@@ -103,7 +124,7 @@ class FusionNode:
         fuse_ns = self._stopwatch()
         outputs = self._model.fusion.run(self._slots.feeds())
         fused_ns = self._stopwatch()
-        contents = self._contents(alive, outputs)
+        contents = self._contents(alive, outputs, now_ns)
         self._n_predictions += 1
         emit_ns = self._stopwatch()
         times = TickTimes(
@@ -123,23 +144,34 @@ class FusionNode:
             stages_ns={s: self._stages(s, w[-1], tokens[s], times) for s, w in alive.items()},
             t_emit_ns=emit_ns,
             faults=self.faults.found(now_ns),
+            encode_every=self.reuse.every,
             **contents,
         )
         for stream, window in alive.items():
+            if self.reuse.keep(stream, window):
+                self._inputs[stream].keep(window[-1])
             self._inputs[stream].forget(window[-1])
             self._keep(stream, window[-1], tokens[stream])
         return prediction
 
     def _contents(
-        self, alive: Mapping[str, Window], outputs: Mapping[str, npt.NDArray[Any]]
+        self, alive: Mapping[str, Window], outputs: Mapping[str, npt.NDArray[Any]], tick_ns: int
     ) -> dict[str, Any]:
-        scores = map(float, outputs["scores"][0])
         return {
-            "outputs": {SITUATION: dict(zip(self._model.manifest.labels, scores, strict=True))},
+            "outputs": self._answers.read(outputs, tick_ns),
+            "main": self._model.manifest.main,
             "inputs": {s: [(x.seq, x.t_capture_ns) for x in w] for s, w in alive.items()},
             "missing": [stream for stream in self._inputs if stream not in alive],
             "weights": {s: self._slots.share(s, outputs["attention"]) for s in alive},
         }
+
+    def work(self) -> None:
+        """What takes longer than a tick should: a live node does it once a prediction is out."""
+        self._answers.work()
+
+    def captions(self) -> dict[str, str]:
+        """What the heads that caption say, to its end; for who has no next tick."""
+        return self._answers.captions()
 
     def take_tokens(self) -> list[Tokens]:
         """The tokens that were used first since the last call, of streams recorded as tokens."""
@@ -166,6 +198,14 @@ class FusionNode:
             )
         )
 
+    def _window(self, stream: str, now_ns: int) -> Window | None:
+        """The newest window, or that which was used last while encoding another has to wait."""
+        window = self._windows.window(stream, now_ns)
+        last = self.reuse.last(stream, now_ns)
+        if window is None or last is None or self._inputs[stream].is_encoded(window[-1]):
+            return window
+        return last
+
     def _newest(
         self, stream: str, window: Window | None, now_ns: int
     ) -> tuple[Window, Token] | None:
@@ -183,6 +223,7 @@ class FusionNode:
         """The token of a window, encoded once."""
         taken = source.take(window[-1], window[-1].t_publish_ns)
         if taken.token is None:
+            self.reuse.encoded(window[-1].stream)
             run = self._executor.submit if source.eager else Inline().submit
             taken.token = run(self._run_encoder, source, window)
         return taken.token
@@ -209,4 +250,4 @@ def _input(config: Config, stream: str, model: CompiledBundle) -> Input:
     spec = model.manifest.specs[modality]
     # The clock's tick follows its sample at once, so it is encoded there, on the same thread.
     eager = config.streams[stream].policy == "queue"
-    return Input(modality, spec, front_end(spec), eager)
+    return Input(modality, spec, front_end(spec, model.folder), eager)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from pipeline.config import Config
 from pipeline.event.sink import EventSink
+from pipeline.governor.reuse import Reuse
+from pipeline.governor.sink import GovernorSink
 from pipeline.prediction import Prediction
 from pipeline.publisher import Publisher
 from pipeline.sink import JsonLines, publish_sink
@@ -21,15 +23,23 @@ class Output:
         if self._lines:
             self._sinks.append(self._lines)
         self._events = EventSink(config.event, self._sinks)
+        self._governor: GovernorSink | None = None
 
     def __call__(self, prediction: Prediction) -> None:
         for sink in self._sinks:
             sink(prediction)
         self._events(prediction)
 
+    def govern(self, deadline_ms: float, reuse: Reuse) -> GovernorSink:
+        """The governor of a node, whose events go where the others do."""
+        self._governor = GovernorSink(deadline_ms, reuse, self._sinks)
+        return self._governor
+
     def finish(self) -> None:
         """End the events that go on: no prediction comes any more."""
         self._events.finish()
+        if self._governor:
+            self._governor.finish()
         if self._lines:
             self._lines.finish()
 
@@ -41,4 +51,5 @@ class Output:
     def counters(self) -> Mapping[str, int]:
         """What was dropped, and what each event has come to."""
         dropped = self._lines.dropped if self._lines else 0
-        return {"jsonl_dropped": dropped, **self._events.counters()}
+        governed = self._governor.counters() if self._governor else {}
+        return {"jsonl_dropped": dropped, **self._events.counters(), **governed}

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import field
 
+from engines.output import Value
 from pipeline.sample import Sample
 
 # The way of a stream's newest sample to the prediction. The stages follow one another without a
@@ -23,7 +24,7 @@ STAGES = (
     "emit",  # fused -> what the prediction says is made, and it goes to the sinks
 )
 WITHOUT_ALIGN = tuple(stage for stage in STAGES if stage != "align")  # of older logs
-SITUATION = "situation"  # the main head
+SITUATION = "situation"  # the main head of most bundles, and of older logs
 
 
 def named(stages_ns: Sequence[int]) -> dict[str, int]:
@@ -35,13 +36,17 @@ def named(stages_ns: Sequence[int]) -> dict[str, int]:
 class Prediction(Sample, frozen=True, kw_only=True):
     """One prediction. `t_capture_ns` is the tick; `seq` counts the predictions.
 
-    `outputs` {head: {label: probability}}; `inputs` {stream: [(seq, t_capture_ns), ...]}, the
-    samples of the window; `ages_ns` {stream: tick minus the end of its newest sample};
+    `outputs` {head: what it says}: probabilities by label or numbers by name, an embedding, or a
+    text; `main` is the head whose labels events and triggers go by; `inputs`
+    {stream: [(seq, t_capture_ns), ...]}, the samples of the window; `ages_ns` {stream: tick minus
+    the end of its newest sample};
     `weights` {stream: share of the attention}; `stages_ns` {stream: one duration a stage};
-    `faults` {stream: what its sensor says is wrong with its samples}, whether masked or not.
+    `faults` {stream: what its sensor says is wrong with its samples}, whether masked or not;
+    `encode_every`: while it is above 1 the governor has each stream encoded at most once in so many
+    ticks. It is no part of the canonical form: all that it does stands in `inputs`.
     """
 
-    outputs: dict[str, dict[str, float]]
+    outputs: dict[str, Value]
     inputs: dict[str, list[tuple[int, int]]]
     ages_ns: dict[str, int]
     missing: list[str]
@@ -50,6 +55,8 @@ class Prediction(Sample, frozen=True, kw_only=True):
     stages_ns: dict[str, tuple[int, ...]] = field(default_factory=dict)
     t_emit_ns: int = 0
     faults: dict[str, list[str]] = field(default_factory=dict)
+    encode_every: int = 1
+    main: str = SITUATION
 
     @property
     def tick_ns(self) -> int:
@@ -57,13 +64,15 @@ class Prediction(Sample, frozen=True, kw_only=True):
 
     @property
     def scores(self) -> dict[str, float]:
-        """The main head: {label: probability}."""
-        return self.outputs[SITUATION]
+        """The main head: {label: probability}; nothing where it is an embedding or a text."""
+        found = self.outputs.get(self.main)
+        return found if isinstance(found, dict) else {}
 
     @property
     def top(self) -> str:
-        """The likeliest label of the main head."""
-        return max(self.scores, key=self.scores.__getitem__)
+        """The likeliest label of the main head; "" if there is none."""
+        scores = self.scores
+        return max(scores, key=scores.__getitem__, default="")
 
     def canonical(self) -> dict[str, Any]:
         """Everything that the samples decide, and nothing that was measured.
@@ -93,7 +102,15 @@ class Prediction(Sample, frozen=True, kw_only=True):
             "inputs": {stream: self._newest(stream) for stream in self.inputs},
             "latency_ms": {stream: self._latency(stream) for stream in self.stages_ns},
             "backend": self.backend,
+            **self._others(),
+            **({"encode_every": self.encode_every} if self.encode_every > 1 else {}),
         }
+
+    def _others(self) -> dict[str, Any]:
+        """What the other heads say, if there are some."""
+        scores = self.scores
+        others = {n: value for n, value in self.outputs.items() if value is not scores}
+        return {"outputs": {n: _short(value) for n, value in others.items()}} if others else {}
 
     def _newest(self, stream: str) -> list[list[float]]:
         """[[seq, age in ms]] of the window's newest sample, as a list to grow."""
@@ -103,3 +120,11 @@ class Prediction(Sample, frozen=True, kw_only=True):
         stages = self.stages_ns[stream]
         total = {"total": round(sum(stages) / 1e6, 3)}
         return total | {stage: round(ns / 1e6, 3) for stage, ns in named(stages).items()}
+
+
+def _short(value: Value) -> Value:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return [round(x, 4) for x in value]
+    return {name: round(x, 4) for name, x in value.items()}

@@ -157,9 +157,13 @@ class Label(Sample, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledSamples:
-    """What each stream had published by `tick_ns`, oldest first, and what was really going on."""
+    """What each stream had published by `tick_ns`, oldest first, and what was really going on.
 
-    label: str
+    `labels` {label set: the labels that hold at the tick, newest last}; a set of which none holds
+    is not in it.
+    """
+
+    labels: Mapping[str, tuple[str, ...]]
     tick_ns: int
     samples: Mapping[str, Sequence[Sample]]
 

@@ -17,6 +17,7 @@ from pipeline.prediction import Prediction
 from pipeline.sample import Health
 
 STATUS_S = 5.0  # between two status lines
+BUILD_S = 60  # for which the start may go on from each word of a build on
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ class Service:
         """Say what is due, of the newest prediction and the node's newest health."""
         if not self._address:
             return
+        if not self._ready and node and node.state == "building":
+            self._wait()
         if not self._ready and (newest or (node and node.state == "running")):
             self._ready = True
             self._send("READY=1")
@@ -49,6 +52,13 @@ class Service:
             self._next_status_s = now_s + STATUS_S
             self._send(f"STATUS={_status(newest)}")
         self._feed(newest.tick_ns if newest else 0, node.t_publish_ns if node else 0, now_s)
+
+    def _wait(self) -> None:
+        """Ask for time: a first build of engines takes minutes."""
+        now_s = time.monotonic()
+        if now_s >= self._next_status_s:
+            self._next_status_s = now_s + STATUS_S
+            self._send(f"EXTEND_TIMEOUT_USEC={BUILD_S * 1_000_000}\nSTATUS=building engines")
 
     def stopping(self) -> None:
         """Say that the run ends."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
-from zmq.utils.monitor import recv_monitor_message
 
 from pipeline.error import BusError
 from pipeline.key import read_key
+
+if TYPE_CHECKING:
+    from zmq.auth.thread import ThreadAuthenticator
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ RECONNECTS: Options = {
 }
 REFUSED = zmq.Event.HANDSHAKE_FAILED_AUTH | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
 FAILED = REFUSED | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL  # who has hung up in the middle of it
+_EVENT = struct.Struct("=Hi")
 EVENTS = FAILED | zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED
 
 
@@ -86,6 +89,9 @@ class Gate:
             zmq.ZAP_DOMAIN: ZAP_DOMAIN.encode(),
             zmq.ZAP_ENFORCE_DOMAIN: 1,
         }
+        # It brings asyncio along, which nobody pays for who has no keys.
+        from zmq.auth.thread import ThreadAuthenticator
+
         self._authenticator = ThreadAuthenticator(context)
         self._authenticator.start()
         self._authenticator.configure_curve_callback(ZAP_DOMAIN, self)
@@ -163,4 +169,5 @@ def _socket(context: Context, kind: int, options: Options) -> tuple[Socket, Sock
 
 def _events(monitor: Socket) -> Iterator[zmq.Event]:
     while monitor.poll(0):
-        yield zmq.Event(recv_monitor_message(monitor)["event"])
+        # libzmq: a number of 16 bits and a value of 32 bits, then the address (zmq_socket_monitor).
+        yield zmq.Event(_EVENT.unpack(monitor.recv_multipart()[0])[0])

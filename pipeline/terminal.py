@@ -100,6 +100,9 @@ def _labels(prediction: Prediction) -> Table:
     ranked = sorted(prediction.scores.items(), key=lambda pair: -pair[1])
     for label, score in ranked[:TOP_LABELS]:
         table.add_row(label, f"{score:.2f}", _bar(score, "green"))
+    for head, value in prediction.outputs.items():
+        if isinstance(value, str):
+            table.add_row(head, "", Text(value))
     return table
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.command.answer import print_json
+from pipeline.latency.limit_command import WHATS, bench_limits
 from pipeline.sample import Frame
 
 N_FRAMES = 60  # of a log
@@ -15,6 +16,8 @@ N_FRAMES = 60  # of a log
 
 def bench(arguments: argparse.Namespace, frames: Callable[[int], Sequence[Frame]]) -> int:
     """Measure; `frames` gives so many pictures for a log. Raises SensoriumError."""
+    if arguments.what in WHATS:
+        return bench_limits(arguments)
     result, text = _measure(arguments, frames)
     if arguments.json:
         return print_json(result)
@@ -37,6 +40,11 @@ def _measure(
 
         result = bench_record.bench_record(arguments.runs, arguments.seconds)
         return result, bench_record.text(result)
+    if arguments.what == "engines":
+        from pipeline.latency import engine_table
+
+        result = engine_table.bench_engines(arguments)
+        return result, engine_table.text(result)
     if arguments.what == "camera":
         from pipeline import bench_camera
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from engines.bundle import find_bundle, load_bundle, read_manifest
 from pipeline.child import Stop
@@ -17,6 +18,7 @@ from pipeline.loader import load
 def validate(arguments: argparse.Namespace) -> int:
     """Check all that can be wrong before a start. Raises SensoriumError, EngineError."""
     from engines.compiled import CompiledBundle
+    from engines.index import read_index
     from pipeline.home.check import check_start
     from pipeline.node import choose_inputs
     from pipeline.record import plan
@@ -28,7 +30,9 @@ def validate(arguments: argparse.Namespace) -> int:
     check_start(config)
     if config.needs_key:
         read_key()
-    CompiledBundle(bundle, config.fusion.backend).close()
+    if config.fusion.index:
+        read_index(Path(config.fusion.index), bundle.manifest)
+    CompiledBundle(bundle, config.fusion.backend, config.fusion.options).close()
     sys.stdout.write(f"{arguments.config}: valid, {len(config.streams)} streams\n")
     return 0
 

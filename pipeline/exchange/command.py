@@ -12,11 +12,20 @@ from typing import Any
 def add_arguments(commands: Any) -> None:
     """Add `import` and `export`."""
     _add_import(commands)
-    give = _add(commands, "export", "write a log as films, sound and tables, or as a manifest")
-    give.add_argument("file", type=Path, metavar="FILE", help="a log")
-    give.add_argument(
-        "-o", "--out", type=Path, required=True, help="a new folder; or one .mp4 or .mkv file"
+    give = _add(
+        commands,
+        "export",
+        "write a log as films, sound and tables or a manifest; or a bundle in another precision",
     )
+    give.add_argument("file", type=Path, metavar="FILE", help="a log, or the folder of a bundle")
+    give.add_argument(
+        "logs", nargs="*", type=Path, metavar="LOG", help="of a bundle: labelled logs"
+    )
+    give.add_argument(
+        "-o", "--out", type=Path, help="of a log: a new folder; or one .mp4 or .mkv file"
+    )
+    give.add_argument("--precision", choices=["fp16", "int8"], help="of a bundle, judged by LOG")
+    give.add_argument("--config", type=Path, metavar="FILE", help="in place of that of the LOG")
     give.add_argument("--format", choices=["media", "manifest"], default="media")
     give.add_argument(
         "--labels", default="truth", help="the labels whose intervals are items of a manifest"
@@ -79,7 +88,17 @@ def bring_in(arguments: argparse.Namespace) -> int:
 
 
 def give_out(arguments: argparse.Namespace) -> int:
-    """Run `sensorium export`. Raises SensoriumError."""
+    """Run `sensorium export`. Raises SensoriumError, EngineError."""
+    from pipeline.exchange.incoming import ExchangeError
+
+    if arguments.precision:
+        from pipeline.learning.variant_command import export_variant
+
+        return export_variant(arguments)
+    if arguments.logs:
+        raise ExchangeError("one log is exported at a time; a bundle takes --precision, too")
+    if not arguments.out:
+        raise ExchangeError("say where to, with --out; or of a bundle which --precision")
     if arguments.format == "manifest":
         from pipeline.exchange.manifest_out import export_manifest
 

@@ -95,11 +95,23 @@ def _row(sample: Sample, zero_ns: int) -> dict[str, Any]:
             return {**row, **dict(zip(heads, map(str, sample.values), strict=True))}
         case Prediction():
             missing = " ".join(sample.missing)
-            return {**row, "top": sample.top, "missing": missing, **sample.scores}
+            return {**row, "top": sample.top, "missing": missing, **_numbers(sample)}
         case Label():
             until_s = seconds(sample.t_until_ns, zero_ns)
             interval = {"start_s": row["t_s"], "end_s": until_s, "label": sample.label}
             return {**interval, "source": sample.source, "score": sample.score}
+    return row
+
+
+def _numbers(sample: Prediction) -> dict[str, Any]:
+    """The scores of the main head; of each other one its text, or its highest name and number."""
+    row: dict[str, Any] = dict(sample.scores)
+    for head, value in sample.outputs.items():
+        if isinstance(value, str):
+            row[head] = value
+        elif isinstance(value, dict) and value and head != sample.main:
+            highest = max(value, key=value.__getitem__)
+            row[head] = f"{highest} {value[highest]:.4f}"
     return row
 
 

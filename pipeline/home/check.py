@@ -134,4 +134,5 @@ def _check_source(line: Text | Readings, place: str) -> None:
 
 
 def _near(name: str, known: Collection[str]) -> str:
-    return f"`{difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]}`?"
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    return f"`{near[0]}`?" if near else "another bundle? this one has no labels"

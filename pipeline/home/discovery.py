@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pipeline.config import Config
@@ -93,6 +92,8 @@ def discovery(
 
 
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # only where it is said
+
     try:
         return version("sensorium")
     except PackageNotFoundError:  # run from a folder that was never installed

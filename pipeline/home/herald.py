@@ -86,7 +86,7 @@ class Herald:
         return {
             "t": told["t"],
             "situation": told["top"],
-            "score": told["scores"][told["top"]],
+            "score": told["scores"].get(told["top"]),
             "scores": told["scores"],
             "weights": told["weights"],
             "missing": told["missing"],

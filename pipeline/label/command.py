@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from pipeline.config import Config
+    from pipeline.label.truth import Truths
     from pipeline.log.reader import LogReader
     from pipeline.prediction import Prediction
-    from pipeline.summary import Truth
 
 # The windows of all encoders are shorter; a stream's maximum age comes on top of it.
 LONGEST_WINDOW_S = 5.0
@@ -21,7 +21,7 @@ MAX_AGE_S = 10.0  # of a log without a configuration
 BLOCKS = 60  # that a log is cut into, if the guard gaps allow it
 PARTS = "train=0.7,val=0.15,test=0.15"
 
-TruthOf: TypeAlias = "Callable[[Config], Truth]"
+TruthOf: TypeAlias = "Callable[[Config], Truths]"
 Found: TypeAlias = "tuple[int, int, str, float]"  # start_ns, end_ns, label, score
 Shown: TypeAlias = "tuple[dict[str, Any], str]"  # for scripts, and for people
 
@@ -35,10 +35,12 @@ def add_arguments(commands: Any) -> None:
     setting = _add(actions, "set", "set the labels of one set, in the file beside the log")
     origin = setting.add_mutually_exclusive_group(required=True)
     origin.add_argument("--csv", type=Path, metavar="TABLE", help="start_s,end_s,label")
-    origin.add_argument("--truth", action="store_true", help="of the simulated home")
+    origin.add_argument(
+        "--truth", action="store_true", help="of the simulated home: all that is known of it"
+    )
     origin.add_argument("--predictions", action="store_true", help="sure ones, for review")
     setting.add_argument("--above", type=_score, default=0.9, help="least score (default 0.9)")
-    setting.add_argument("--name", type=_name, help="of the set (default: truth, or predicted)")
+    setting.add_argument("--name", type=_name, help="of the one set (default: truth, or predicted)")
     _add(actions, "list", "show the sets of labels and how long each label lasts")
     merging = _add(actions, "merge", "write a new log that holds the labels from beside this one")
     merging.add_argument("-o", "--out", type=Path, required=True, metavar="NEW")
@@ -68,31 +70,35 @@ def _set(arguments: argparse.Namespace, truth_of: TruthOf) -> Shown:
     from pipeline.label import predicted, store, table
     from pipeline.log.reader import LogReader
 
+    source = predicted.SOURCE if arguments.predictions else "truth"
+    name = arguments.name or source
+    found: Mapping[str, Iterable[Found]]
     with LogReader(arguments.file) as log:
         if arguments.csv:
-            found, source = table.read_table(arguments.csv, beginning_ns(log)), "truth"
+            found = {name: table.read_table(arguments.csv, beginning_ns(log))}
         elif arguments.truth:
-            found, source = _true(log, truth_of), "truth"
+            known = _true(log, truth_of)
+            found = {name: known["truth"]} if arguments.name else known
         else:
-            found = predicted.intervals(_predictions(log), arguments.above)
-            source = predicted.SOURCE
-        name = arguments.name or source
-        made = store.make_set(name, found, source)
-    sets = {**store.read_beside(arguments.file), f"{store.KIND}/{name}": made}
-    path = store.write_beside(arguments.file, sets)
-    result = {"file": str(path), "set": name, "labels": len(made)}
-    return result, f"{path}: {len(made)} labels in the set {name!r}"
+            found = {name: predicted.intervals(_predictions(log), arguments.above)}
+        made = {key: store.make_set(key, x, source) for key, x in found.items()}
+    sets = {f"{store.KIND}/{key}": labels for key, labels in made.items()}
+    path = store.write_beside(arguments.file, {**store.read_beside(arguments.file), **sets})
+    result = {"file": str(path), "set": name, "labels": len(made[name]), "sets": list(made)}
+    others = ", ".join(key for key in made if key != name)
+    shown = f"{path}: {len(made[name])} labels in the set {name!r}"
+    return result, f"{shown}; also {others}" if others else shown
 
 
-def _true(log: LogReader, truth_of: TruthOf) -> Iterator[Found]:
+def _true(log: LogReader, truth_of: TruthOf) -> Mapping[str, Iterable[Found]]:
     """The intervals of the truth behind a recorded simulation."""
     from pipeline.label.store import LabelError
-    from pipeline.label.truth import intervals
+    from pipeline.label.truth import sets_of
 
     config = log.config
     if config is None or "simulator" not in {line.source for line in config.streams.values()}:
         raise LabelError("only a log of the simulated home knows its truth: use --csv")
-    return intervals(truth_of(config), *_span(log))
+    return {"truth": [], **sets_of(truth_of(config), *_span(log))}
 
 
 def _predictions(log: LogReader) -> Iterator[Prediction]:

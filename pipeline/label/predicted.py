@@ -38,7 +38,7 @@ def intervals(
         if before_ns is not None and tick_ns > before_ns:
             period_ns = min(period_ns, tick_ns - before_ns)
         before_ns = tick_ns
-        label, score = prediction.top, prediction.scores[prediction.top]
+        label, score = prediction.top, prediction.scores.get(prediction.top, 0.0)
         if open_one and score >= above and _goes_on(open_one, label, tick_ns):
             open_one.last_ns, open_one.n = tick_ns, open_one.n + 1
             open_one.scores += score

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from pipeline.summary import Truth
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias, TypeVar
 
 STEP_NS = 100_000_000  # no label of a truth is shorter
 
+Said = TypeVar("Said")
+# {label set: labels} at a time, or None where the truth is not settled.
+Truths: TypeAlias = Callable[[int], "Mapping[str, tuple[str, ...]] | None"]
 
-def intervals(truth: Truth, start_ns: int, end_ns: int) -> Iterator[tuple[int, int, str, float]]:
+
+def sets_of(
+    truths: Truths, start_ns: int, end_ns: int
+) -> dict[str, list[tuple[int, int, str, float]]]:
+    """{label set: its intervals} within a time; several labels of a set may hold at once."""
+    found: dict[str, list[tuple[int, int, str, float]]] = defaultdict(list)
+    for begun_ns, until_ns, said, score in intervals(truths, start_ns, end_ns):
+        for name, labels in said.items():
+            found[name] += [(begun_ns, until_ns, label, score) for label in labels]
+    return dict(found)
+
+
+def intervals(
+    truth: Callable[[int], Said | None], start_ns: int, end_ns: int
+) -> Iterator[tuple[int, int, Said, float]]:
     """(start_ns, end_ns, label, score 1) of what holds within a time; edges to the nanosecond."""
     begun_ns, label = start_ns, truth(start_ns)
     t_ns = start_ns
@@ -26,7 +43,7 @@ def intervals(truth: Truth, start_ns: int, end_ns: int) -> Iterator[tuple[int, i
         yield begun_ns, end_ns, label, 1.0
 
 
-def _change(truth: Truth, before_ns: int, after_ns: int) -> int:
+def _change(truth: Callable[[int], object], before_ns: int, after_ns: int) -> int:
     """The first moment after `before_ns` at which the truth is another, by halving."""
     label = truth(before_ns)
     while after_ns - before_ns > 1:

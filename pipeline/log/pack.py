@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 
+from engines.output import Value
 from pipeline import jpeg
 from pipeline.config import Form
 from pipeline.event.event import Event
@@ -25,6 +26,7 @@ from pipeline.sample import (
 )
 
 JPEG_QUALITY = 85
+TEXT, VECTOR = "text", "vector"  # forms of what a head says; the other is scores
 
 Buffer: TypeAlias = "bytes | memoryview"
 Members: TypeAlias = dict[str, Any]
@@ -106,10 +108,19 @@ def _pairs(values: Mapping[str, Any]) -> list[Members]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
+def _head_members(name: str, value: Value) -> Members:
+    match value:
+        case str():
+            return {"name": name, "form": TEXT, "text": value}
+        case list():
+            return {"name": name, "form": VECTOR, "vector": value}
+    return {"name": name, "scores": _pairs(value)}
+
+
 def _prediction_members(sample: Prediction, offset_ns: int) -> Members:
     ages, stages = sample.ages_ns.items(), sample.stages_ns.items()
     return {
-        "outputs": [{"name": h, "scores": _pairs(scores)} for h, scores in sample.outputs.items()],
+        "outputs": [_head_members(name, value) for name, value in sample.outputs.items()],
         "inputs": [
             {
                 "stream": stream,
@@ -124,4 +135,6 @@ def _prediction_members(sample: Prediction, offset_ns: int) -> Members:
         "stages": [{"stream": stream, "ns": ns} for stream, ns in stages],
         "emit_ns": sample.t_emit_ns + offset_ns,
         "faults": [{"stream": s, "names": names} for s, names in sample.faults.items()],
+        "main": sample.main,
+        "encode_every": sample.encode_every if sample.encode_every > 1 else 0,
     }

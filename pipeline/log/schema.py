@@ -44,7 +44,7 @@ _MESSAGES: Mapping[str, str] = {
     READING: "2 *string names, 3 *string units, 4 *float values",
     PREDICTION: "2 *Head outputs, 3 *Input inputs, 4 *Duration ages, 5 *string missing,"
     " 6 *Share weights, 7 *Member backend, 8 *Stages stages, 9 int64 emit_ns,"
-    " 10 *Faults faults",
+    " 10 *Faults faults, 11 string main, 20 uint32 encode_every",
     HEALTH: "2 string process, 3 int64 pid, 4 string state, 5 *Count counters, 6 string last_error,"
     " 7 *string faults",
     TOKENS: "2 string of, 3 uint32 width, 7 bytes data",
@@ -53,7 +53,8 @@ _MESSAGES: Mapping[str, str] = {
     " 7 int64 began_ns, 8 int64 until_ns, 9 string top, 10 *string missing",
 }
 _PARTS: Mapping[str, str] = {
-    "sensorium.Head": "1 string name, 2 *Share scores",
+    "sensorium.Head": "1 string name, 2 *Share scores, 3 *double vector, 4 string text,"
+    " 5 string form",
     "sensorium.Share": "1 string name, 2 double value",
     "sensorium.Input": "1 string stream, 2 *Used samples",
     "sensorium.Used": "1 uint64 seq, 2 int64 capture_ns",

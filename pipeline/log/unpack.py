@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from engines.output import Value
 from pipeline import jpeg
 from pipeline.event.event import Event
 from pipeline.log import schema
-from pipeline.log.pack import Members
-from pipeline.prediction import Prediction
+from pipeline.log.pack import TEXT, VECTOR, Members
+from pipeline.prediction import SITUATION, Prediction
 from pipeline.sample import (
     AudioChunk,
     ColourOrder,
@@ -82,7 +83,7 @@ def _tokens(message: Any, base: Members, _: int) -> Sample:
 def _prediction(message: Any, base: Members, offset_ns: int) -> Sample:
     return Prediction(
         **base,
-        outputs={head.name: _dict(head.scores) for head in message.outputs},
+        outputs={head.name: _value(head) for head in message.outputs},
         inputs={
             line.stream: [(used.seq, used.capture_ns - offset_ns) for used in line.samples]
             for line in message.inputs
@@ -94,7 +95,19 @@ def _prediction(message: Any, base: Members, offset_ns: int) -> Sample:
         stages_ns={line.stream: tuple(line.ns) for line in message.stages},
         t_emit_ns=message.emit_ns - offset_ns,
         faults={line.stream: list(line.names) for line in message.faults},
+        main=message.main or SITUATION,
+        encode_every=message.encode_every or 1,
     )
+
+
+def _value(head: Any) -> Value:
+    if head.form == TEXT:
+        return str(head.text)
+    if head.form == VECTOR:
+        return list(head.vector)
+    if head.form:
+        raise ValueError(f"head {head.name} has the form {head.form!r}")
+    return _dict(head.scores)
 
 
 def _health(message: Any, base: Members, _: int) -> Sample:

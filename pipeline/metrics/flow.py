@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from pipeline.config import MODALITY, kind_of
 from pipeline.prediction import STAGES, Prediction
+from pipeline.skew import skews_ns
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 RATIO_OF = 600  # predictions
@@ -37,6 +38,13 @@ class Flow:
             ["modality"],
             registry=registry,
         )
+        self._skew = Histogram(
+            "sensorium_alignment_skew_seconds",
+            "How far apart the newest samples of two streams end that one prediction used.",
+            ["pair"],
+            buckets=BUCKETS_S,
+            registry=registry,
+        )
         self._scores = Gauge(
             "sensorium_situation_score",
             "Score of each label in the newest prediction.",
@@ -54,6 +62,8 @@ class Flow:
             self._total[MODALITY[kind_of(stream)]].observe(sum(stages_ns) / 1e9)
             for stage, took_ns in zip(self._stages, stages_ns, strict=True):
                 stage.observe(took_ns / 1e9)
+        for pair, skew_ns in skews_ns(prediction).items():
+            self._skew.labels(pair).observe(skew_ns / 1e9)
         used = {MODALITY[kind_of(stream)] for stream in prediction.inputs}
         for modality in used | {MODALITY[kind_of(stream)] for stream in prediction.missing}:
             seen = self._present.setdefault(modality, deque(maxlen=RATIO_OF))

@@ -52,6 +52,7 @@ class Tally(Collector):
         yield self._messages(healths)
         yield _dropped(healths, self._streams)
         yield self._drift(healths)
+        yield self._sound_drift(healths)
         yield _counter("restarts", "Processes started again.", ["process"], dict(self._restarts))
         if node := healths.get("node"):
             yield from _node(node.counters)
@@ -89,6 +90,12 @@ class Tally(Collector):
         found = {s: c["drift_ppb"] / 1000 for s, c in counters.items() if "drift_ppb" in c}
         text = "How fast the clock of another host runs away from ours."
         return _gauge("clock_drift_ppm", text, "sensor", found)
+
+    def _sound_drift(self, healths: Mapping[str, Health]) -> Metric:
+        counters = {s: healths[s].counters for s in self._streams if s in healths}
+        found = {s: float(c["drift_ppm"]) for s, c in counters.items() if "drift_ppm" in c}
+        text = "How fast the clock of a sound card runs, against that of its host."
+        return _gauge("sound_clock_drift_ppm", text, "sensor", found)
 
 
 def _is_up(stream: str, health: Health | None, now_ns: int) -> float:

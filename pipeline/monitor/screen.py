@@ -55,8 +55,9 @@ def _processes(processes: Sequence[ProcessStatus], meter: Meter) -> Table:
 
 def _streams(newest: Prediction, processes: Sequence[ProcessStatus], recent: Recent) -> Table:
     node = next((p.counters for p in processes if p.name == "node"), {})
+    ppm = {p.name: p.counters["drift_ppm"] for p in processes if "drift_ppm" in p.counters}
     right = ("age ms", "p50 ms", "p99 ms", "weight")
-    table = _table(("stream", *right, "", "lost on the way"), right)
+    table = _table(("stream", *right, "", "clock", "lost on the way"), right)
     for stream in (*newest.inputs, *newest.missing):
         drops = ", ".join(f"{n} {reason}" for reason, n in lost(stream, node).items())
         cells = _missing(newest, stream)
@@ -65,7 +66,8 @@ def _streams(newest: Prediction, processes: Sequence[ProcessStatus], recent: Rec
             figures = (newest.ages_ns[stream] / 1e6, way_ms.get("p50", 0.0), way_ms.get("p99", 0.0))
             bar = Text("#" * round(weight * BAR_WIDTH), style="cyan")
             cells = [*(Text(f"{ms:.1f}") for ms in figures), Text(f"{weight:.2f}"), bar]
-        table.add_row(Text(printable(stream)), *cells, Text(printable(drops) or "-"))
+        clock = Text(f"{ppm[stream]:+d} ppm" if stream in ppm else "-")
+        table.add_row(Text(printable(stream)), *cells, clock, Text(printable(drops) or "-"))
     return table
 
 
@@ -80,6 +82,9 @@ def _why(newest: Prediction) -> RenderableType:
     for label, score in ranked[:TOP_LABELS]:
         bar = Text("#" * round(score * BAR_WIDTH), style="green")
         table.add_row(Text(printable(label)), Text(f"{score:.2f}"), bar)
+    for head, value in newest.outputs.items():
+        if isinstance(value, str):
+            table.add_row(Text(printable(head)), Text("-"), Text(printable(value)))
     because = sorted(newest.weights.items(), key=lambda pair: -pair[1])
     said = [", ".join(f"{stream} {weight:.2f}" for stream, weight in because) or "nothing is alive"]
     said += [f"missing {stream}" for stream in newest.missing]

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+MB = 1_000_000
+
 log = logging.getLogger(__name__)
 
 

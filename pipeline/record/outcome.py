@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
+from pipeline.record.budget import MB
 from pipeline.record.clock import ClockPair
 from pipeline.record.name import SegmentNames
-from pipeline.record.segment import MB
 
 _DROPPED = ".dropped."
 

@@ -11,6 +11,7 @@ from engines.bundle import find_bundle, read_manifest, sha256
 from pipeline.config import Config, Form, Stream, Text
 from pipeline.error import ConfigError
 from pipeline.event.event import event_stream
+from pipeline.governor.level import GOVERNOR
 from pipeline.log.form import LogHeader
 from pipeline.record.clock import ClockPair
 from pipeline.record.name import SegmentNames, check_folder
@@ -57,8 +58,9 @@ def table_of(config: Config, forms: Mapping[str, Form]) -> dict[str, tuple[str, 
     predictions = config.predictions_endpoint
     wanted: Stream = Text(source="", bound=PREDICTION_QUEUE)
     table = dict.fromkeys((prediction_topic(config), NODE_HEALTH), (predictions, wanted))
-    for rule in config.event:
-        table[event_stream(rule.name)] = (predictions, wanted)
+    governed = [GOVERNOR] if config.fusion.governor else []
+    for name in (*(rule.name for rule in config.event), *governed):
+        table[event_stream(name)] = (predictions, wanted)
     for stream in config.streams:  # of another host's the node tells
         here = stream in config.local_streams
         table[health_stream(stream)] = (config.endpoint(stream) if here else predictions, wanted)
@@ -102,5 +104,5 @@ def check(config: Config) -> None:
     known = read_manifest(find_bundle(config.fusion.bundle)).labels
     for label in config.incident.labels:
         if label not in known:
-            near = difflib.get_close_matches(label, known, n=1, cutoff=0.0)[0]
-            raise ConfigError(f"incident.label: no label `{label}`; did you mean `{near}`?")
+            near = difflib.get_close_matches(label, known, n=1, cutoff=0.0) or ["no label at all"]
+            raise ConfigError(f"incident.label: no label `{label}`; did you mean `{near[0]}`?")

@@ -10,10 +10,8 @@ from pipeline.log.codec import Encoded
 from pipeline.log.form import LogError, LogHeader
 from pipeline.log.reader import LogReader
 from pipeline.log.writer import LogWriter
-from pipeline.record.budget import make_room
+from pipeline.record.budget import MB, make_room
 from pipeline.record.name import SegmentNames
-
-MB = 1_000_000
 
 
 class Segments:

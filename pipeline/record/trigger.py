@@ -68,7 +68,7 @@ class Triggers:
 
     def _in_doubt(self, prediction: Prediction) -> bool:
         limit = self._keys.disagreement or 0.0
-        is_sure = bool(prediction.missing) or max(prediction.scores.values()) >= limit
+        is_sure = bool(prediction.missing) or max(prediction.scores.values(), default=1.0) >= limit
         if is_sure or self._sure_ns is None:
             self._sure_ns = prediction.tick_ns
         return prediction.tick_ns - self._sure_ns >= DOUBT_NS

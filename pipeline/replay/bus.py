@@ -18,7 +18,7 @@ from pipeline.child import HealthReporter, Stop
 from pipeline.config import Config
 from pipeline.publisher import RING_SLOTS, Publisher
 from pipeline.replay.part import Part, ReplayError
-from pipeline.sample import AudioChunk, Sample
+from pipeline.sample import AudioChunk, Memory, Sample, UInt8Array
 
 MAX_WAIT_S = 0.5  # between two reports of health
 FIRST_READER_S = 10.0  # so long a replay waits for somebody to read
@@ -65,6 +65,10 @@ class Outlets:
         """Publish a sample of one of the streams."""
         self._publishers[sample.stream].send(sample)
         self.health[sample.stream].counters["captured"] += 1
+
+    def loan(self, stream: str, shape: tuple[int, int, int]) -> tuple[UInt8Array, Memory]:
+        """Memory of a stream's publisher to make a picture in."""
+        return self._publishers[stream].loan(shape)
 
     def report(self, state: str) -> None:
         """Report a new state of every stream."""

@@ -84,7 +84,8 @@ def _into_the_node(arguments: argparse.Namespace, reader: LogReader, choice: Cho
             overrides.append(f"fusion.{key}={value}")
     config = replay_config(reader, arguments.config, choice.names, overrides)
     part = Part(reader, choice)
-    model = CompiledBundle(load_bundle(config.fusion.bundle), config.fusion.backend)
+    fusion = config.fusion
+    model = CompiledBundle(load_bundle(fusion.bundle), fusion.backend, fusion.options)
     is_same = is_recorded_bundle(reader, config)
     # Another model may want other windows: by default it gets those that it would have had live.
     mode: WindowMode | None = arguments.windows or (None if is_same else "aligned")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from engines.output import Value
 from pipeline.prediction import Prediction
 from pipeline.replay.golden import canonical_line
 from pipeline.replay.recorded_windows import same_inputs
@@ -82,6 +83,23 @@ class Comparison:
 
 
 def score_distance(one: Prediction, other: Prediction) -> float:
-    """The largest difference of a score; a label that only one of them knows counts whole."""
-    labels = one.scores.keys() | other.scores.keys()
-    return max((abs(one.scores.get(s, 0.0) - other.scores.get(s, 0.0)) for s in labels), default=0)
+    """The largest difference of a number of any head; what only one of them knows counts whole.
+
+    Another text counts 1.
+    """
+    return max(
+        (
+            _distance(one.outputs.get(head, {}), other.outputs.get(head, {}))
+            for head in one.outputs.keys() | other.outputs.keys()
+        ),
+        default=0.0,
+    )
+
+
+def _distance(one: Value, other: Value) -> float:
+    if isinstance(one, dict) and isinstance(other, dict):
+        names = one.keys() | other.keys()
+        return max((abs(one.get(s, 0.0) - other.get(s, 0.0)) for s in names), default=0.0)
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return max((abs(a - b) for a, b in zip(one, other, strict=True)), default=0.0)
+    return float(one != other)

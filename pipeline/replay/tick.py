@@ -66,7 +66,7 @@ class ComputedTicks:
         """The ticks before the time of the sample."""
         now_ns = sample.t_publish_ns
         if self._ticks is None and self._tick_hz:
-            self._ticks = Ticks(self._tick_hz, now_ns)
+            self._ticks = Ticks(self._tick_hz, now_ns - 1)  # the first sample may be on a tick
             self._clock_ns = now_ns
         yield from self._until(now_ns - 1)
         if sample.stream == self._clock:

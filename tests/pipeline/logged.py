@@ -81,7 +81,14 @@ SAMPLES: st.SearchStrategy[Sample] = st.one_of(
     _of(Label, label=_NAMES, t_until_ns=_TIMES, source=_NAMES, score=_FLOATS),
     _of(
         Prediction,
-        outputs=st.dictionaries(_NAMES, st.dictionaries(_NAMES, _FLOATS, max_size=3), max_size=2),
+        outputs=st.dictionaries(
+            _NAMES,
+            st.dictionaries(_NAMES, _FLOATS, max_size=3)
+            | st.lists(_FLOATS, max_size=3)
+            | st.text(max_size=20),
+            max_size=3,
+        ),
+        main=_NAMES.filter(bool),
         inputs=st.dictionaries(
             _NAMES, st.lists(st.tuples(st.integers(0, 2**64 - 1), _TIMES), max_size=3), max_size=3
         ),

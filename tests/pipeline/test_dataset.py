@@ -23,7 +23,7 @@ STREAMS = {
 def test_an_example_holds_what_the_node_would_encode() -> None:
     scenes = list(scene_windows(Home(seed=4, ranges=TRAIN), scenes=6, streams=[*STREAMS.values()]))
     for scene, example in zip(scenes, examples(scenes, config(), HOME), strict=True):
-        assert example.label == scene.label
+        assert example.targets == scene.labels
         node = FusionNode(config(), model(), stopwatch=count().__next__)
         for samples in scene.samples.values():
             for sample in samples:
@@ -43,7 +43,7 @@ def test_a_silent_microphone_is_in_no_example() -> None:
     streams = [STREAMS["image"], STREAMS["audio"]]
     scene = next(iter(scene_windows(Home(seed=4), scenes=1, streams=streams)))
     short = {**scene.samples, STREAMS["audio"]: scene.samples[STREAMS["audio"]][5:]}
-    cut = type(scene)(label=scene.label, tick_ns=scene.tick_ns, samples=short)
+    cut = type(scene)(labels=scene.labels, tick_ns=scene.tick_ns, samples=short)
     (example,) = examples([cut], config(), HOME)
     assert set(example.inputs) == {"image"}
     assert np.asarray(example.inputs["image"]).any()

@@ -186,7 +186,7 @@ def test_an_imported_film_replays(
 
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert found[0]["streams"]["camera/my_clip"] == 100
-    assert found[-1]["predictions"] == 40 and not found[-1]["refused"]
+    assert found[-1]["predictions"] == 41 and not found[-1]["refused"]
 
 
 def test_a_real_film(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
@@ -11,7 +12,7 @@ from pipeline.config import Camera, Config, Microphone
 from pipeline.fault import MAX_AGE_NS, Faults
 from pipeline.node import FusionNode
 from pipeline.prediction import Prediction
-from pipeline.sample import Health
+from pipeline.sample import AudioChunk, Health
 from sensors import simulator
 from tests.pipeline.messages import health
 
@@ -83,3 +84,26 @@ def test_a_masked_fault_makes_its_stream_absent(model: CompiledBundle) -> None:
     assert masked.faults == {"camera/a": ["black"]}
     back = predicted(model, stuck("camera/a", "black"), health("camera/a", 1))
     assert back.canonical() == predicted(model).canonical()
+
+
+def test_a_muted_microphone_is_absent_and_is_not_taken_for_silence(model: CompiledBundle) -> None:
+    """Zeros that come in time are heard as quiet, until their sensor says that it is stuck."""
+    line = Config(name="home", microphone={"a": Microphone(source="simulator")})
+    node = FusionNode(line, model, stopwatch=lambda: 0)
+    for seq in range(12):
+        t_ns = seq * SECOND_NS // 10
+        zeros = AudioChunk(
+            stream="microphone/a",
+            seq=seq,
+            t_capture_ns=t_ns,
+            t_publish_ns=t_ns + SECOND_NS // 10,
+            pcm=np.zeros((1600, 1), np.int16),
+            rate_hz=16_000,
+        )
+        node.accept(zeros, zeros.t_publish_ns)
+    tick_ns = 12 * SECOND_NS // 10
+    assert node.tick(tick_ns).missing == []
+    node.accept(stuck("microphone/a", "silent", t_ns=tick_ns), tick_ns)
+    muted = node.tick(tick_ns)
+    assert (muted.missing, muted.inputs, muted.weights) == (["microphone/a"], {}, {})
+    assert muted.faults == {"microphone/a": ["silent"]}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import numpy as np
 import pytest
 
+from engines.compiled import input_spec
 from engines.example import HOME
+from engines.logmel import LogMel
 from pipeline.aligner import Aligner
 from pipeline.config import Microphone
 from pipeline.frontend import front_end, window_rule
@@ -58,3 +61,24 @@ def test_windows_that_are_left_out_change_nothing() -> None:
     for first in itertools.chain(range(9), (12, 13, 25, 3, 4)):
         window = tuple(made[first : first + 10])
         np.testing.assert_array_equal(incremental(window), front_end(SPEC)(window))
+
+
+def test_sound_for_a_graph_is_that_of_the_frames_of_the_host() -> None:
+    """The features of the sound that a graph is given are, to the bit, those of the window."""
+    spec = msgspec.structs.replace(SPEC, computed="graph")
+    window = tuple(chunks([1600, 1601, 700, 3200, 5000, 4800, 1234]))
+    sound = front_end(spec)(window)
+    assert sound.shape == input_spec(spec).shape
+    whole = LogMel(SPEC)
+    whole.push((sound[0, 0, 0, :, None] * 32768.0).astype(np.int16))
+    np.testing.assert_array_equal(whole.features(), front_end(SPEC)(window))
+
+
+def test_mfcc_give_the_same_bits_whatever_was_heard_before() -> None:
+    spec = msgspec.structs.replace(SPEC, features="mfcc")
+    made, incremental = chunks([1600] * 14), front_end(spec)
+    for first in range(4):
+        window = tuple(made[first : first + 10])
+        found = incremental(window)
+        assert found.shape == input_spec(spec).shape
+        np.testing.assert_array_equal(found, front_end(spec)(window))

@@ -83,7 +83,9 @@ def test_healths_become_the_documented_names() -> None:
         "node": now_health("node", node),
         "camera/a": now_health("camera/a", {"captured": 10, "skipped": 6}, pid=1),
         "text/b": now_health("text/b", {"malformed": 1}, state="starting"),
-        "microphone/c": now_health("microphone/c", {"drift_ppb": -2500}, state="lost"),
+        "microphone/c": now_health(
+            "microphone/c", {"drift_ppb": -2500, "drift_ppm": 31}, state="lost"
+        ),
         "camera/a.relay": now_health("camera/a.relay", {"dropped.unread": 8}),
         "recorder": now_health("recorder", {"camera/a.dropped.disk_slow": 11}),
         "home": now_health("home", home),
@@ -104,6 +106,7 @@ def test_healths_become_the_documented_names() -> None:
         'dropped_total{hop="relay",reason="unread",sensor="camera/a"}': 8,
         'dropped_total{hop="recorder",reason="disk_slow",sensor="camera/a"}': 11,
         'clock_drift_ppm{sensor="microphone/c"}': -2.5,
+        'sound_clock_drift_ppm{sensor="microphone/c"}': 31,
         'restarts_total{process="camera/a"}': 1,
         "deadline_missed_total": 2,
         "predictions_total": 9,
@@ -144,6 +147,17 @@ def test_predictions_become_histograms_and_shares() -> None:
     assert found['sensorium_modality_present_ratio{modality="image"}'] == 0.75
     assert found['sensorium_modality_present_ratio{modality="audio"}'] == 0
     assert found['sensorium_situation_score{label="fall"}'] == 0.25
+
+
+def test_the_skew_of_two_streams_becomes_a_histogram() -> None:
+    registry = CollectorRegistry()
+    ages_ns = {"camera/a": 20_000_000, "microphone/b": 95_000_000, "text/c": 9_000_000_000}
+    made = msgspec.structs.replace(prediction(0, {"fall": 0.25}), ages_ns=ages_ns)
+    Flow(registry).observe(made)
+    found = shown(registry)
+    name, pair = "sensorium_alignment_skew_seconds", 'pair="camera/a microphone/b"'
+    assert found[f"{name}_sum{{{pair}}}"] == pytest.approx(0.075)
+    assert [n for n in found if n.startswith(f"{name}_count")] == [f"{name}_count{{{pair}}}"]
 
 
 @contextmanager

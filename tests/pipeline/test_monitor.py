@@ -36,11 +36,19 @@ PROCESSES = [
         counters={},
         faults=["black", "frozen"],
     ),
+    ProcessStatus(
+        name="microphone/a",
+        pid=0,
+        state="running",
+        restarts=0,
+        last_error="",
+        counters={"drift_ppm": 31},
+    ),
 ]
 
 
 def test_the_table_names_states_losses_and_errors() -> None:
-    head, node, camera = text(rows(PROCESSES, Meter())).splitlines()
+    head, node, camera, _ = text(rows(PROCESSES, Meter())).splitlines()
     assert head.split() == [
         "process",
         "pid",
@@ -111,5 +119,6 @@ def test_the_screen_says_why() -> None:
     assert "tick to prediction, ms: p50 1.0  p99 1.0" in lines
     assert "missing: black" in lines
     assert "because of microphone/a 1.00; missing camera/a; camera/a is black" in lines
-    (stream,) = (line for line in lines.splitlines() if line.startswith("microphone/a"))
+    _, stream = (line for line in lines.splitlines() if line.startswith("microphone/a"))
     assert stream.split()[1:5] == ["30.0", "5.0", "5.0", "1.00"]
+    assert "+31 ppm" in stream

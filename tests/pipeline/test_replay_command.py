@@ -88,7 +88,7 @@ def test_another_bundle_is_compared_in_its_decisions(
     other = tmp_path / "other"
     shutil.copytree(SHIPPED / "home", other)
     manifest = json.loads((other / "bundle.json").read_text())
-    manifest["labels"].reverse()
+    manifest["heads"]["situation"]["labels"].reverse()
     (other / "bundle.json").write_text(json.dumps(manifest))
     found = replayed(capsys, path, "--bundle", str(other))["differences"]
     assert found["decisions"] == found["compared"] == 30

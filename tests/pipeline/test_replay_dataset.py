@@ -17,12 +17,11 @@ from msgspec.structs import replace
 from engines.bundle import load_bundle
 from engines.compiled import CompiledBundle
 from pipeline.dataset import examples
-from pipeline.inputs import window_rules
 from pipeline.label.store import make_set, write_beside
 from pipeline.log.reader import LogReader
 from pipeline.replay.part import Choice, Part
 from pipeline.replay.virtual import VirtualReplay, WindowMode
-from pipeline.replay.windows import TruthTable, labelled_samples
+from pipeline.replay.windows import LabelledWindows, Sets, TruthTable
 from pipeline.sample import Label
 from tests.pipeline.home import TICK_NS, config, model
 from tests.pipeline.live_log import START_NS, live, published, write_log
@@ -79,8 +78,7 @@ def test_live_replay_and_training_have_equal_inputs(recorded: tuple[Path, Listen
     with LogReader(path) as log:
         part = Part(log, Choice(duration_s=2.99))
         steps = list(VirtualReplay(config(), replay_bundle, part, "recorded").run())
-        rules = window_rules(config(), model().manifest)
-        scenes = list(labelled_samples(part, config(), rules, "recorded"))
+        scenes = list(LabelledWindows(part, config(), model().manifest, "recorded"))
     trained: dict[str, list[str]] = defaultdict(list)
     for example in examples(scenes, config(), model().manifest.encoders):
         for modality, array in example.inputs.items():
@@ -99,11 +97,11 @@ def without_repeats(inputs: list[str]) -> list[str]:
 
 def test_labels_name_what_began_last_and_nothing_outside(recorded: tuple[Path, Listening]) -> None:
     truth = TruthTable(LABELS)
-    assert truth.at(START_NS - 1) is None
-    assert truth.at(START_NS) == "quiet"
-    assert truth.at(START_NS + 2 * SECOND_NS) == "fall"
-    assert truth.at(START_NS + 3 * SECOND_NS) is None
-    assert TruthTable([]).at(START_NS) is None
+    assert truth.at(START_NS - 1) == ()
+    assert truth.at(START_NS) == ("quiet",)
+    assert truth.at(START_NS + 2 * SECOND_NS) == ("quiet", "fall")
+    assert truth.at(START_NS + 3 * SECOND_NS) == ()
+    assert TruthTable([]).at(START_NS) == ()
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=8), st.integers(-1, 14))
@@ -113,8 +111,8 @@ def test_labels_that_overlap_are_told_apart_at_each_moment(
     labels = [label(str(n), begin_s, until_s) for n, (begin_s, until_s) in enumerate(spans)]
     t_ns = START_NS + t_s * SECOND_NS
     found = [x for x in labels if x.t_capture_ns <= t_ns < x.t_until_ns]
-    expected = max(found, key=lambda x: x.t_capture_ns).label if found else None
-    assert TruthTable(labels).at(t_ns) == expected
+    expected = sorted(found, key=lambda x: x.t_capture_ns)
+    assert TruthTable(labels).at(t_ns) == tuple(x.label for x in expected)
 
 
 def test_labels_from_beside_the_log_take_the_place_of_those_in_it(
@@ -129,21 +127,22 @@ def test_labels_from_beside_the_log_take_the_place_of_those_in_it(
     }
     write_beside(log_file, sets)
     with LogReader(log_file) as log:
-        part, rules = Part(log, Choice()), window_rules(config(), model().manifest)
-        truth = list(labelled_samples(part, config(), rules, "recorded"))
-        mood = list(labelled_samples(part, config(), rules, "recorded", labels="mood"))
-    assert [scene.label for scene in truth] == ["cooking"] * 10
-    assert [scene.label for scene in mood] == ["busy"] * 10
+        part, taker = Part(log, Choice()), model().manifest
+        truth = list(LabelledWindows(part, config(), taker, "recorded"))
+        both = list(LabelledWindows(part, config(), taker, "recorded", Sets(("truth", "mood"))))
+        beside = list(LabelledWindows(part, config(), taker, "recorded", Sets(also=("mood",))))
+    assert [scene.labels for scene in truth] == [{"truth": ("cooking",)}] * 10
+    assert [scene.labels for scene in both] == [{"truth": ("cooking",), "mood": ("busy",)}] * 10
+    assert [scene.labels for scene in beside] == [scene.labels for scene in both]
 
 
 @pytest.mark.parametrize("mode", ["recorded", "aligned"])
 def test_every_labelled_tick_is_cut(recorded: tuple[Path, Listening], mode: WindowMode) -> None:
     with LogReader(recorded[0]) as log:
         part = Part(log, Choice(start_s=0.95))
-        rules = window_rules(config(), model().manifest)
-        scenes = list(labelled_samples(part, config(), rules, mode))
+        scenes = list(LabelledWindows(part, config(), model().manifest, mode))
     assert [s.tick_ns for s in scenes] == [START_NS + n * TICK_NS for n in range(10, 30)]
-    assert [s.label for s in scenes] == ["quiet"] * 10 + ["fall"] * 10
+    assert [s.labels["truth"] for s in scenes] == [("quiet",)] * 10 + [("quiet", "fall")] * 10
     for scene in scenes:
         for window in scene.samples.values():
             assert all(sample.t_publish_ns <= scene.tick_ns for sample in window)

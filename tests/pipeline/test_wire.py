@@ -55,6 +55,17 @@ SAMPLES: list[Sample] = [
         t_emit_ns=9,
         faults={"camera/a": ["black"]},
     ),
+    Prediction(
+        **BASE,
+        stream="prediction/b",
+        outputs={"near": [0.5, -0.25], "said": "a cat runs", "warmth": {"warmth": 21.5}},
+        main="warmth",
+        inputs={},
+        ages_ns={},
+        missing=[],
+        weights={},
+        backend={},
+    ),
 ]
 # Messages of version 2 as they stand on the wire; they must be readable for ever.
 PREFIX = (

@@ -27,16 +27,18 @@ def result_of(folder: Path, *arguments: str) -> dict[str, Any]:
 
 
 def test_fusion_is_right_where_no_device_alone_is(tmp_path: Path) -> None:
-    accuracy = result_of(tmp_path, "evaluate", "--scenes", "200")
-    alone, without, noise = (
-        {name: accuracy[f"{name} {how}"] for name in MODALITIES}
-        for how in ("only", "missing", "noise")
-    )
-    assert len(accuracy) == 1 + 3 * len(MODALITIES)
-    assert accuracy["all"] >= 0.95
-    assert accuracy["all"] >= max(alone.values()) + 0.15
-    assert min(without.values()) >= 0.80
-    assert accuracy["all"] - min(noise.values()) <= 0.15
+    found = result_of(tmp_path, "evaluate", "--scenes", "200")
+    missing = found["missing"]
+    patterns = {frozenset(pattern.split("+")): score for pattern, score in missing.items()}
+    alone = [patterns[frozenset(MODALITIES) - {name}] for name in MODALITIES]
+    assert len(missing) == 2 ** len(MODALITIES) - 2
+    assert set(found["noisy"]) == set(found["replaced"]) == set(MODALITIES)
+    assert found["windows"] == 200
+    assert found["accuracy"] >= 0.95
+    assert found["ece"] <= 0.05
+    assert found["accuracy"] >= max(alone) + 0.15
+    assert min(missing[name] for name in MODALITIES) >= 0.80
+    assert found["accuracy"] - min(found["replaced"].values()) <= 0.15
 
 
 def test_the_camera_benchmark_runs(tmp_path: Path) -> None:
