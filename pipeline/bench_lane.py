@@ -15,10 +15,10 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import zmq
 
-from pipeline.config import Stream
 from pipeline.error import SensoriumError
 from pipeline.publisher import Publisher
 from pipeline.sample import OWN, AudioChunk, Frame, Memory, Sample, TextEvent, UInt8Array
+from pipeline.stream import Stream
 from pipeline.subscriber import Subscriber
 
 TIMEOUT_MS = 5000

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config import Stream
 from pipeline.error import SensoriumError
 from pipeline.publisher import Publisher
 from pipeline.sample import Frame
+from pipeline.stream import Stream
 from pipeline.subscriber import Subscriber
 
 STREAM = "camera/bench"

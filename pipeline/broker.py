@@ -9,9 +9,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import Readings, Text
 from pipeline.error import ConfigError
 from pipeline.outlet import Login
+from pipeline.stream import Readings, Text
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client

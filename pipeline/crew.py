@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.config import Config, Text
+from pipeline.config import Config
 from pipeline.home import plan as home
 from pipeline.metrics import plan as metrics
 from pipeline.record import plan
 from pipeline.record.clock import ClockPair
 from pipeline.remote import relay_name
 from pipeline.spawn import Child
+from pipeline.stream import Text
 
 NODE = "node"
 SENSOR = ("sensors.process",)

@@ -11,9 +11,10 @@ from pathlib import Path
 from engines.bundle import Encoders
 from engines.example import Array, Example
 from pipeline.aligner import Aligner
-from pipeline.config import MODALITY, Config, kind_of
+from pipeline.config import Config
 from pipeline.frontend import FrontEnd, check_sample, front_end, window_rule
 from pipeline.sample import LabelledSamples, Sample
+from pipeline.stream import MODALITY, kind_of
 
 
 def examples(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from pipeline.config import Config, Remote, Stream
+from pipeline.config import Config
 from pipeline.error import ConfigError
+from pipeline.stream import Remote, Stream
 
 # A unix socket path holds 108 bytes with its closing zero (man 7 unix).
 IPC_PATH_LIMIT_BYTES = 107

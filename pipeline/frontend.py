@@ -13,9 +13,9 @@ from engines.bundle import AudioSpec, EncoderSpec, ImageSpec, ReadingsSpec, Text
 from engines.logmel import LogMel
 from engines.preprocess import image_input, readings_input, sound_input, text_input
 from pipeline.aligner import Window, WindowRule
-from pipeline.config import Stream
 from pipeline.error import OverwrittenError, SensoriumError
 from pipeline.sample import AudioChunk, Frame, Reading, Sample, TextEvent
+from pipeline.stream import Stream
 
 FrontEnd: TypeAlias = Callable[[Window], npt.NDArray[Any]]
 NS_PER_S = 1_000_000_000

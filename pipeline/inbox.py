@@ -10,12 +10,12 @@ from typing import TypeAlias
 import zmq
 
 from pipeline import wire
-from pipeline.config import Policy, Stream
 from pipeline.error import OverwrittenError, WireError
 from pipeline.ledger import Ledger
 from pipeline.remote import RemoteLink
 from pipeline.ring import MappedRing
 from pipeline.sample import Sample
+from pipeline.stream import Policy, Stream
 
 GAP_REASON: Mapping[Policy, str] = {"latest": "superseded", "queue": "queue_full"}
 COMPLAINT_NS = 1_000_000_000

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from engines.bundle import AudioSpec, EncoderSpec
 from pipeline.aligner import WindowRule
-from pipeline.config import MODALITY, Config, Microphone, kind_of
+from pipeline.config import Config
 from pipeline.error import ConfigError
 from pipeline.frontend import window_rule
+from pipeline.stream import MODALITY, Microphone, kind_of
 
 
 class Taker(Protocol):

@@ -22,26 +22,13 @@ from engines.plan import (
     TextPlan,
     Train,
 )
-from pipeline.config import (
-    MODALITY,
-    NAME,
-    Camera,
-    Config,
-    Fusion,
-    Incidents,
-    Microphone,
-    Readings,
-    Recording,
-    Remote,
-    Simulator,
-    Stream,
-    Text,
-)
+from pipeline.config import NAME, Config, Fusion, Incidents, Recording, Simulator
 from pipeline.endpoint import check_endpoints
 from pipeline.error import ConfigError
 from pipeline.governor.check import check_governor
 from pipeline.home.check import check_outlets
 from pipeline.outlet import Action, EventRule, Mqtt, Out, Prometheus
+from pipeline.stream import MODALITY, Camera, Microphone, Readings, Remote, Stream, Text
 
 if sys.version_info >= (3, 11):
     import tomllib

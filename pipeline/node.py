@@ -17,7 +17,7 @@ from engines.compiled import CompiledBundle
 from engines.slots import Slots
 from pipeline.aligner import Aligner, Window, Windows
 from pipeline.answer import Answers
-from pipeline.config import MODALITY, Config, kind_of
+from pipeline.config import Config
 from pipeline.encoding import Inline, Input, Token
 from pipeline.error import OverwrittenError
 from pipeline.fault import Faults
@@ -27,6 +27,7 @@ from pipeline.inputs import choose_inputs, window_rules
 from pipeline.latency.stages import TickTimes, stages_ns
 from pipeline.prediction import Prediction
 from pipeline.sample import Health, Sample, Tokens, tokens_stream
+from pipeline.stream import MODALITY, kind_of
 
 
 class FusionNode:

@@ -17,11 +17,12 @@ from msgspec.structs import replace
 from engines.bundle import load_bundle
 from engines.compiled import CompiledBundle
 from engines.error import EngineError
-from pipeline.config import MODALITY, Config, kind_of
+from pipeline.config import Config
 from pipeline.error import ConfigError
 from pipeline.node import FusionNode
 from pipeline.prediction import Prediction
 from pipeline.sample import AudioChunk, Sample
+from pipeline.stream import MODALITY, kind_of
 
 NAME = "offline"
 NO_AGE_LIMIT_MS = 1e12  # who gives a sample wants it used

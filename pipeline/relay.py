@@ -19,12 +19,13 @@ import zmq
 from pipeline import child, wire
 from pipeline.child import HealthReporter, Stop
 from pipeline.clock_lane import ClockServer
-from pipeline.config import Config, Stream
+from pipeline.config import Config
 from pipeline.endpoint import clock_endpoint
 from pipeline.error import BusError, WireError
 from pipeline.publisher import Publisher
 from pipeline.remote import relay_name
 from pipeline.sample import Frame, Health, Sample
+from pipeline.stream import Stream
 from pipeline.subscriber import Subscriber
 from pipeline.tcp import Gate, Listener, Options
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from pipeline import wire
 from pipeline.clock_lane import ClockClient
-from pipeline.config import Stream
 from pipeline.endpoint import clock_endpoint
 from pipeline.sample import Health, Sample, health_stream
+from pipeline.stream import Stream
 from pipeline.tcp import Connection, Context, Options, Socket, client_keys
 
 MAX_HEALTH_BYTES = 64 * 2**10

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from pipeline.config import kind_of
 from pipeline.prediction import Prediction
+from pipeline.stream import kind_of
 
 # They sense all the time. Text and readings are of the moment at which something was said.
 ALWAYS = ("camera", "microphone")

@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 import zmq
 
 from pipeline import wire
-from pipeline.config import Stream
 from pipeline.error import WireError
 from pipeline.inbox import Complaint, Inbox
 from pipeline.remote import RemoteLink
 from pipeline.sample import Health, Sample
+from pipeline.stream import Stream
 
 RECONNECT_MS = 50
 Socket: TypeAlias = "zmq.Socket[bytes]"

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import kind_of
 from pipeline.prediction import Prediction
+from pipeline.stream import kind_of
 
 # The true label at a time, or None where the truth is not settled.
 Truth: TypeAlias = Callable[[int], "str | None"]

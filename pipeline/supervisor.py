@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from pipeline import child, footprint
-from pipeline.config import Config, Text
+from pipeline.config import Config
 from pipeline.control import ControlServer
 from pipeline.crew import SENSOR, Crew, health_endpoints
 from pipeline.desk import Desk
@@ -28,6 +28,7 @@ from pipeline.requirement import Requirements
 from pipeline.run_directory import RunDirectory
 from pipeline.sample import Health
 from pipeline.spawn import Child
+from pipeline.stream import Text
 from pipeline.subscriber import Subscriber
 
 SILENCE_S = 6.0  # a process whose loop has reported no health for so long hangs

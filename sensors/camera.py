@@ -9,9 +9,9 @@ from pathlib import Path
 
 import cv2
 
-from pipeline.config import Camera
 from pipeline.error import ConfigError, SensorLostError
 from pipeline.sample import Frame, read_only
+from pipeline.stream import Camera
 from sensors import csi
 from sensors.exposure import Exposure, Lend, Picture, own_memory
 from sensors.video import NS_PER_S, LiveReader, RateLimit, open_file, shown

@@ -15,8 +15,8 @@ import time
 from typing import BinaryIO
 
 from pipeline.broker import is_broker
-from pipeline.config import Readings, Text
 from pipeline.error import ConfigError, SensorLostError
+from pipeline.stream import Readings, Text
 from sensors.listener import pulled, served
 from sensors.splitter import READ_BYTES, WAIT_S, Lines, LineSplitter
 

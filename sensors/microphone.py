@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pipeline.config import Microphone
 from pipeline.error import ConfigError, SensorLostError
 from pipeline.sample import AudioChunk, Int16Array, read_only
+from pipeline.stream import Microphone
 from sensors.drift import Drift
 from sensors.portaudio import Block, SoundInput, imported
 from sensors.sound import CHUNK_MS, NS_PER_S, ChunkCutter, Timeline

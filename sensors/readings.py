@@ -12,8 +12,8 @@ from collections.abc import Generator
 import msgspec
 import numpy as np
 
-from pipeline.config import Readings
 from pipeline.sample import Float32Array, Reading, read_only
+from pipeline.stream import Readings
 from sensors.lines import lines_of
 
 

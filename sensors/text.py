@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from pipeline.config import Text
 from pipeline.sample import TextEvent
+from pipeline.stream import Text
 from sensors.lines import lines_of
 
 # What every encoding of a field can hold.

@@ -6,9 +6,9 @@ from collections import deque
 from typing import Any
 
 from pipeline.broker import KEEPALIVE_S, make_client, parse_url
-from pipeline.config import Readings, Text
 from pipeline.error import SensorLostError
 from pipeline.sample import MAX_TEXT_BYTES
+from pipeline.stream import Readings, Text
 from sensors.splitter import WAIT_S, Lines
 
 

@@ -11,9 +11,10 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from pipeline.config import Config, kind_of
+from pipeline.config import Config
 from pipeline.error import ConfigError
 from pipeline.loader import check, load
+from pipeline.stream import kind_of
 
 if sys.version_info >= (3, 11):
     import tomllib

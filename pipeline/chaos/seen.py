@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from pipeline.chaos.asking import Asking
 from pipeline.chaos.host import Host
-from pipeline.config import Text
 from pipeline.control import ProcessStatus
 from pipeline.crew import health_endpoints
 from pipeline.prediction import Prediction
 from pipeline.sample import Health
+from pipeline.stream import Text
 from pipeline.subscriber import Subscriber
 
 FINE = ("running", "ended")

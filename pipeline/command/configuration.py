@@ -9,10 +9,11 @@ from pathlib import Path
 
 from engines.bundle import find_bundle, load_bundle, read_manifest
 from pipeline.child import Stop
-from pipeline.config import Config, Remote
+from pipeline.config import Config
 from pipeline.error import SensoriumError
 from pipeline.key import key_path, make_key, read_key
 from pipeline.loader import load
+from pipeline.stream import Remote
 
 
 def validate(arguments: argparse.Namespace) -> int:

@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pipeline.config import MODALITY, kind_of
 from pipeline.evaluation.panel import Panel, Row, Token
 from pipeline.evaluation.spoilt import spoilt
 from pipeline.sample import LabelledSamples, Sample
+from pipeline.stream import MODALITY, kind_of
 
 DOSES = (0.25, 0.5, 0.75, 1.0, 1.5)
 JUDGED = 1.0  # the dose that a bundle is judged by

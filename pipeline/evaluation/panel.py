@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from engines.compiled import CompiledBundle
 from engines.slots import Slots
-from pipeline.config import MODALITY, Config, kind_of
+from pipeline.config import Config
 from pipeline.dataset import ExampleCutter
 from pipeline.inputs import choose_inputs
 from pipeline.sample import Sample
+from pipeline.stream import MODALITY, kind_of
 
 Samples: TypeAlias = Mapping[str, Sequence[Sample]]
 Row: TypeAlias = npt.NDArray[np.float32]

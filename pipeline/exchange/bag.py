@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from pipeline.config import NAME, kind_of
+from pipeline.config import NAME
 from pipeline.exchange import bag_message
 from pipeline.exchange.bag_sound import AUDIO_INFO, sound_format, sound_of
 from pipeline.exchange.incoming import (
@@ -28,6 +28,7 @@ from pipeline.exchange.incoming import (
     stream_name,
 )
 from pipeline.sample import Sample
+from pipeline.stream import kind_of
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.config import MODALITY, kind_of
 from pipeline.exchange.incoming import ExchangeError
 from pipeline.log.reader import LogReader
+from pipeline.stream import MODALITY, kind_of
 
 
 def sensor_streams(log: LogReader) -> list[str]:

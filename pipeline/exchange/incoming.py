@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
-from pipeline.config import MODALITY, Config
+from pipeline.config import Config
 from pipeline.error import SensoriumError
 from pipeline.log.form import LogHeader
 from pipeline.sample import MAX_TEXT_BYTES, Sample
+from pipeline.stream import MODALITY
 
 NS_PER_S = 1_000_000_000
 MAX_NAME = 64  # of a stream, behind its kind

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import Compression, Form
+from pipeline.config import Compression
 from pipeline.exchange.draft import draft
 from pipeline.exchange.incoming import NS_PER_S, ExchangeError, Incoming, Options
 from pipeline.exchange.source import open_source
@@ -16,6 +16,7 @@ from pipeline.log.pack import JPEG_QUALITY
 from pipeline.log.writer import LogWriter
 from pipeline.progress import progress
 from pipeline.sample import Sample
+from pipeline.stream import Form
 
 
 def bring_in(

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config import kind_of
 from pipeline.exchange.beginning import beginning_ns, sensor_streams
 from pipeline.exchange.draft import draft
 from pipeline.exchange.incoming import NS_PER_S, ExchangeError
@@ -25,6 +24,7 @@ from pipeline.label.store import all_labels
 from pipeline.log.reader import LogReader
 from pipeline.progress import progress
 from pipeline.sample import AudioChunk, Frame, Int16Array, Label, Sample, TextEvent
+from pipeline.stream import kind_of
 
 ID_COLUMN = "id"
 MAX_ITEM_S = 600.0

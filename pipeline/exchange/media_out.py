@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import kind_of
 from pipeline.exchange.beginning import beginning_ns
 from pipeline.exchange.draft import draft
 from pipeline.exchange.film_out import FORMATS, FilmOut
@@ -23,6 +22,7 @@ from pipeline.label.store import Sets, all_labels
 from pipeline.log.reader import LogReader
 from pipeline.progress import progress
 from pipeline.sample import AudioChunk, Frame
+from pipeline.stream import kind_of
 
 FILM_SUFFIX = ".mp4"
 TABLES = ("text", "readings", "prediction")

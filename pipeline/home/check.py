@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterator
 
 from engines.bundle import find_bundle, read_manifest
 from pipeline.broker import is_broker, parse_url, read_password, trust
-from pipeline.config import Config, Readings, Text
+from pipeline.config import Config
 from pipeline.endpoint import LOOPBACK, is_loopback
 from pipeline.error import ConfigError
 from pipeline.home.template import check_payload
 from pipeline.outlet import Action, Login, Mqtt
+from pipeline.stream import Readings, Text
 
 MAX_TOPIC_BYTES = 1024
 _LISTEN = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\[\]]+):([0-9]{1,5})")

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from pipeline import child
 from pipeline.child import HealthReporter, Stop
-from pipeline.config import Config, Text
+from pipeline.config import Config
 from pipeline.event.event import Event, event_stream
 from pipeline.home.command import Commands
 from pipeline.home.herald import Herald
 from pipeline.home.plan import HOME
 from pipeline.prediction import Prediction
 from pipeline.publisher import Publisher
+from pipeline.stream import Text
 from pipeline.subscriber import Subscriber
 
 MAX_WAIT_MS = 100

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.config import kind_of
 from pipeline.error import SensoriumError
 from pipeline.exchange.draft import draft
 from pipeline.log.reader import LogReader
 from pipeline.sample import Label
+from pipeline.stream import kind_of
 
 KIND = "label"
 SUFFIX = ".labels.jsonl"

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 
 from pipeline.child import Stop
-from pipeline.config import Config, Text
+from pipeline.config import Config
 from pipeline.error import ControlError
 from pipeline.latency.trace import Trace
 from pipeline.latency.track import TraceEvent
 from pipeline.run_directory import LOCK, is_claimed
+from pipeline.stream import Text
 from pipeline.subscriber import Subscriber
 
 BOUND = 1024

@@ -20,10 +20,11 @@ from msgspec import Struct
 
 from pipeline import child
 from pipeline.child import Stop
-from pipeline.config import Config, kind_of
+from pipeline.config import Config
 from pipeline.loader import check
 from pipeline.replay.bus import Outlets
 from pipeline.sample import AudioChunk, Frame, Reading, Sample, TextEvent
+from pipeline.stream import kind_of
 
 CHUNK_NS = 100_000_000
 TEXT_NS = 2_000_000_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.bundle import Encoders
-from pipeline.config import MODALITY, Config, kind_of
+from pipeline.config import Config
 from pipeline.inputs import Draft, choose_inputs
 from pipeline.label.split import Split, read_split
 from pipeline.label.store import all_labels
@@ -19,6 +19,7 @@ from pipeline.log.reader import LogReader
 from pipeline.replay.part import Choice, Part, ReplayError
 from pipeline.replay.virtual import WindowMode, find_predictions
 from pipeline.sample import Label
+from pipeline.stream import MODALITY, kind_of
 
 TRUTH = "truth"
 

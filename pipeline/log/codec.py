@@ -12,12 +12,12 @@ import msgspec
 from google.protobuf.message import DecodeError
 from msgspec import Struct
 
-from pipeline.config import Form
 from pipeline.log.form import MAX_MESSAGE_BYTES, LogError
 from pipeline.log.pack import JPEG_QUALITY, Buffer, Members, pack
 from pipeline.log.schema import DATA_FIELD, SCHEMAS, message_class
 from pipeline.log.unpack import unpack
 from pipeline.sample import Sample, Tokens
+from pipeline.stream import Form
 
 # A small message that is larger than this is hostile: parsed, it takes fifty times its size.
 MAX_SMALL_BYTES = 2**20

@@ -10,7 +10,6 @@ import numpy as np
 
 from engines.output import Value
 from pipeline import jpeg
-from pipeline.config import Form
 from pipeline.event.event import Event
 from pipeline.log import schema
 from pipeline.prediction import Prediction
@@ -24,6 +23,7 @@ from pipeline.sample import (
     TextEvent,
     Tokens,
 )
+from pipeline.stream import Form
 
 JPEG_QUALITY = 85
 TEXT, VECTOR = "text", "vector"  # forms of what a head says; the other is scores

@@ -13,7 +13,7 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Header, Metadata, Schema
 from msgspec.structs import replace
 
-from pipeline.config import Compression, Form
+from pipeline.config import Compression
 from pipeline.log.chunk import RECORD_HEAD_BYTES, ChunkWriter, write_all
 from pipeline.log.codec import Encoded, encode
 from pipeline.log.form import (
@@ -27,6 +27,7 @@ from pipeline.log.form import (
 from pipeline.log.schema import descriptor_set
 from pipeline.log.summary import MAGIC, Summary, record_bytes
 from pipeline.sample import Sample
+from pipeline.stream import Form
 
 LIBRARY = "sensorium"
 SCHEMA_KEY = "schema"  # in a channel's metadata: its schema's name, should that record be lost

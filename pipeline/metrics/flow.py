@@ -6,9 +6,9 @@ from collections import deque
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
-from pipeline.config import MODALITY, kind_of
 from pipeline.prediction import STAGES, Prediction
 from pipeline.skew import skews_ns
+from pipeline.stream import MODALITY, kind_of
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 RATIO_OF = 600  # predictions

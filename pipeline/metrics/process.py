@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics,
 
 from pipeline import child
 from pipeline.child import HealthReporter, Stop
-from pipeline.config import Config, Text
+from pipeline.config import Config
 from pipeline.crew import health_endpoints
 from pipeline.error import ConfigError
 from pipeline.metrics.flow import Flow
@@ -22,6 +22,7 @@ from pipeline.metrics.tally import Tally
 from pipeline.outlet import Prometheus
 from pipeline.prediction import Prediction
 from pipeline.publisher import Publisher
+from pipeline.stream import Text
 from pipeline.subscriber import Subscriber
 
 MAX_WAIT_MS = 250

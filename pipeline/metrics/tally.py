@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipeline.config import kind_of
 from pipeline.sample import Health
+from pipeline.stream import kind_of
 
 SILENCE_NS = 3_000_000_000  # health comes once a second
 # What a sensor process counts as lost before it was published.

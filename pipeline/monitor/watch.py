@@ -11,7 +11,6 @@ from rich.live import Live
 
 from pipeline import child
 from pipeline.child import Stop
-from pipeline.config import Text
 from pipeline.control import request
 from pipeline.error import ControlError
 from pipeline.monitor.recent import Recent
@@ -19,6 +18,7 @@ from pipeline.monitor.screen import screen
 from pipeline.monitor.usage import Meter
 from pipeline.prediction import Prediction
 from pipeline.run_directory import CONFIG
+from pipeline.stream import Text
 from pipeline.subscriber import Subscriber
 from pipeline.terminal import Screen
 

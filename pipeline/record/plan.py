@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from engines.bundle import find_bundle, read_manifest, sha256
-from pipeline.config import Config, Form, Stream, Text
+from pipeline.config import Config
 from pipeline.error import ConfigError
 from pipeline.event.event import event_stream
 from pipeline.governor.level import GOVERNOR
@@ -16,6 +16,7 @@ from pipeline.log.form import LogHeader
 from pipeline.record.clock import ClockPair
 from pipeline.record.name import SegmentNames, check_folder
 from pipeline.sample import health_stream, tokens_stream
+from pipeline.stream import Form, Stream, Text
 
 RECORDER = "recorder"  # the process
 PREDICTIONS = "predictions"  # as --streams names them

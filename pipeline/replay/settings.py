@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from engines.bundle import find_bundle, sha256
-from pipeline.config import Config, kind_of
+from pipeline.config import Config
 from pipeline.loader import amend, load
 from pipeline.log.reader import LogReader
 from pipeline.replay.part import ReplayError
+from pipeline.stream import kind_of
 
 
 def replay_config(

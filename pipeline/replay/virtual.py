@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from engines.compiled import CompiledBundle
 from pipeline.aligner import Aligner, Window, WindowRule
-from pipeline.config import MODALITY, Config, kind_of
+from pipeline.config import Config
 from pipeline.frontend import RefusedError, check_sample
 from pipeline.inputs import window_rules
 from pipeline.node import FusionNode
@@ -19,6 +19,7 @@ from pipeline.replay.part import Part, ReplayError
 from pipeline.replay.recorded_windows import RecordedWindows, same_window
 from pipeline.replay.tick import PATIENCE_NS, ComputedTicks, RecordedTicks, Tick, Ticker, play
 from pipeline.sample import Sample, Tokens, health_stream, tokens_stream
+from pipeline.stream import MODALITY, kind_of
 
 # recorded: what the recorded prediction names. aligned: what was published at or before the tick.
 WindowMode: TypeAlias = Literal["recorded", "aligned"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from pipeline.aligner import Aligner, Windows
-from pipeline.config import MODALITY, Config, kind_of
+from pipeline.config import Config
 from pipeline.frontend import RefusedError, check_sample
 from pipeline.inputs import Taker, window_rules
 from pipeline.label.store import KIND, all_labels
@@ -17,6 +17,7 @@ from pipeline.replay.recorded_windows import RecordedWindows
 from pipeline.replay.tick import PATIENCE_NS, ComputedTicks, RecordedTicks, Tick, Ticker, play
 from pipeline.replay.virtual import WindowMode, find_predictions, lead_ns
 from pipeline.sample import Label, LabelledSamples, Sample
+from pipeline.stream import MODALITY, kind_of
 
 
 class Refused(NamedTuple):

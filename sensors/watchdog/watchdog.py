@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from pipeline.config import Camera, Microphone, Readings, Stream, Text
 from pipeline.sample import AudioChunk, Frame, Reading, Sample
+from pipeline.stream import Camera, Microphone, Readings, Stream, Text
 from sensors.watchdog.gauge import Gauge
 from sensors.watchdog.hold import Hold
 from sensors.watchdog.pace import Pace, Stamps

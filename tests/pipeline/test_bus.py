@@ -12,10 +12,10 @@ import pytest
 import zmq
 
 from pipeline import wire
-from pipeline.config import Camera, Stream, Text
 from pipeline.error import BusError, ConfigError
 from pipeline.publisher import Publisher
 from pipeline.sample import Frame, Sample, TextEvent
+from pipeline.stream import Camera, Stream, Text
 from pipeline.subscriber import Subscriber
 
 LIMIT_S = 10.0

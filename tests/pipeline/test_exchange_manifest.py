@@ -11,7 +11,6 @@ import pytest
 
 from pipeline.aligner import Aligner, WindowRule
 from pipeline.cli import main
-from pipeline.config import Camera, Microphone, Text
 from pipeline.exchange.incoming import ExchangeError, Options
 from pipeline.exchange.intake import bring_in
 from pipeline.exchange.manifest_out import export_manifest
@@ -20,6 +19,7 @@ from pipeline.exchange.picture import read as read_picture
 from pipeline.exchange.wave_out import write_wave
 from pipeline.label.store import all_labels, labels_of
 from pipeline.sample import AudioChunk, Frame
+from pipeline.stream import Camera, Microphone, Text
 from tests.pipeline.logged import read
 
 HEAD = "id,camera,microphone,text,label,stale\n"

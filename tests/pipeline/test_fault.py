@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from engines.bundle import load_bundle
 from engines.compiled import CompiledBundle
-from pipeline.config import Camera, Config, Microphone
+from pipeline.config import Config
 from pipeline.fault import MAX_AGE_NS, Faults
 from pipeline.node import FusionNode
 from pipeline.prediction import Prediction
 from pipeline.sample import AudioChunk, Health
+from pipeline.stream import Camera, Microphone
 from sensors import simulator
 from tests.pipeline.messages import health
 

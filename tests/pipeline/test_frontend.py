@@ -12,9 +12,9 @@ from engines.compiled import input_spec
 from engines.example import HOME
 from engines.logmel import LogMel
 from pipeline.aligner import Aligner
-from pipeline.config import Microphone
 from pipeline.frontend import front_end, window_rule
 from pipeline.sample import AudioChunk
+from pipeline.stream import Microphone
 
 assert HOME.audio is not None
 SPEC = HOME.audio

@@ -128,7 +128,7 @@ def test_only_a_simulated_home_has_a_truth(
 
 
 def test_the_truth_of_a_recorded_demo(tmp_path: Path) -> None:
-    from deploy.simulated_home import demo_config
+    from deploy.simulated_home import demo_config, truths
     from deploy.simulated_home import truth as truth_of
 
     config = demo_config(["simulator.seed=5"])
@@ -147,6 +147,14 @@ def test_the_truth_of_a_recorded_demo(tmp_path: Path) -> None:
     for t_ns in range(0, 30 * S, S // 7):
         held = [x.label for x in found if x.t_capture_ns <= t_ns < x.t_until_ns]
         assert held == [label for label in [hidden(t_ns)] if label]
+
+    sets = all_labels(tmp_path / "x.mcap")
+    known = truths(config)(15 * S)
+    assert known is not None and set(sets) == {f"label/{name}" for name in known}
+    for name, labels in known.items():
+        spans = sets[f"label/{name}"]
+        held = [x.label for x in spans if x.t_capture_ns <= 15 * S < x.t_until_ns]
+        assert sorted(held) == sorted(labels)
 
 
 def test_sure_predictions_become_intervals(tmp_path: Path) -> None:

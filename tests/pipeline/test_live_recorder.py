@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from pipeline import live
 from pipeline.child import Stop
-from pipeline.config import Config, Recording, Text
+from pipeline.config import Config, Recording
 from pipeline.loader import check
 from pipeline.publisher import Publisher
+from pipeline.stream import Text
 from pipeline.subscriber import Subscriber
 
 LIMIT_S = 10.0

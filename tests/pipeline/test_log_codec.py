@@ -10,11 +10,11 @@ from hypothesis import given
 from msgspec.structs import replace
 
 from pipeline import jpeg
-from pipeline.config import Form
 from pipeline.log import schema
 from pipeline.log.codec import MAX_SMALL_BYTES, Encoded, Stored, decode, encode
 from pipeline.log.form import LogError
 from pipeline.sample import Frame, Sample, TextEvent
+from pipeline.stream import Form
 from tests.pipeline.logged import FRAMES, HEADER, SAMPLES, assert_same, event, frame
 
 OFFSET_NS = HEADER.wall_minus_monotonic_ns

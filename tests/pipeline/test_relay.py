@@ -20,13 +20,14 @@ from msgspec.structs import replace
 
 from pipeline import wire
 from pipeline.child import write_config
-from pipeline.config import Camera, Config, Text
+from pipeline.config import Config
 from pipeline.key import make_key, read_key
 from pipeline.loader import check
 from pipeline.publisher import Publisher
 from pipeline.remote import RemoteLink, relay_name
 from pipeline.ring import RingWriter
 from pipeline.sample import Frame, Health, Sample, TextEvent, health_stream
+from pipeline.stream import Camera, Text
 from pipeline.subscriber import Subscriber
 from pipeline.tcp import Connection, Gate, Listener, client_keys
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from pipeline.config import Camera
 from pipeline.error import OverwrittenError
 from pipeline.publisher import Publisher
 from pipeline.ring import RING_NAME, RingReader, RingWriter, Slot, arena_socket, attach
 from pipeline.sample import Frame, UInt8Array, read_only
+from pipeline.stream import Camera
 from pipeline.subscriber import Subscriber
 
 LIMIT_S = 10.0

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Config, Text
+from pipeline.config import Config
 from pipeline.error import ConfigError
 from pipeline.publisher import Publisher
 from pipeline.run_directory import RunDirectory, claim, is_claimed, private_directory
+from pipeline.stream import Text
 
 
 @pytest.fixture

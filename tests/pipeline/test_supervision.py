@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from pipeline import backoff, requirement, restart
-from pipeline.config import Camera, Config, Readings, Text
+from pipeline.config import Config
 from pipeline.control import ProcessStatus, Request
 from pipeline.crew import Crew
 from pipeline.error import ConfigError, RequiredStreamError
 from pipeline.record.clock import read_clocks
 from pipeline.requirement import Requirements
+from pipeline.stream import Camera, Readings, Text
 from pipeline.supervisor import Supervisor
 from tests.parts import made_clip
 from tests.pipeline.messages import health

@@ -14,8 +14,9 @@ import pytest
 
 from pipeline import boot, supervisor
 from pipeline.backoff import Backoff
-from pipeline.config import Config, Text
+from pipeline.config import Config
 from pipeline.spawn import Child
+from pipeline.stream import Text
 from pipeline.supervisor import Supervisor
 
 LIMIT_S = 20.0

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config import Camera
 from pipeline.error import ConfigError, SensorLostError
 from pipeline.ring import RingWriter, Slot
 from pipeline.sample import Frame, Memory, UInt8Array
+from pipeline.stream import Camera
 from sensors.camera import frames
 from tests import parts
 

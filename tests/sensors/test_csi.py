@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Camera
 from pipeline.error import ConfigError
+from pipeline.stream import Camera
 from sensors.camera import frames
 from sensors.csi import pipeline
 
@@ -24,7 +24,7 @@ sys.path[:] = [sys.argv[1], *sys.path[1:], sys.argv[2]]
 import cv2
 if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
     sys.exit(77)
-from pipeline.config import Camera
+from pipeline.stream import Camera
 from sensors import csi
 from sensors.camera import frames
 asked = csi.pipeline

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.config import Microphone
 from pipeline.error import ConfigError, SensorLostError
 from pipeline.sample import AudioChunk
+from pipeline.stream import Microphone
 from sensors.microphone import Hearing, TimedPcm, chunks
 from sensors.portaudio import Block
 from tests import parts

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import Microphone
 from pipeline.error import ConfigError
 from pipeline.loader import check
 from pipeline.sample import Sample, TextEvent
+from pipeline.stream import Microphone
 from sensors.offset import earlier
 from sensors.process import source_of
 

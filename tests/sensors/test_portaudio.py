@@ -56,7 +56,7 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 HEAR_UNTIL_HUNG = """
 import os
-from pipeline.config import Microphone
+from pipeline.stream import Microphone
 from pipeline.error import SensorHungError
 from sensors.microphone import chunks
 try:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import Readings
 from pipeline.sample import Reading
+from pipeline.stream import Readings
 from sensors.readings import parse, readings
 from tests import parts
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import Text
+from pipeline.stream import Text
 from sensors.text import events, parse
 from tests import parts
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Readings, Text
 from pipeline.error import SensorLostError
+from pipeline.stream import Readings, Text
 from sensors.readings import readings
 from sensors.text import events
 from tests.broker import broker, listener

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import Camera, Microphone, Readings, Stream, Text
 from pipeline.sample import AudioChunk, Frame, Int16Array, Sample, TextEvent, UInt8Array
+from pipeline.stream import Camera, Microphone, Readings, Stream, Text
 from sensors import simulator
 from sensors.video import open_file
 from sensors.watchdog import Watchdog

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 
-from pipeline.config import Readings
 from pipeline.sample import Reading
+from pipeline.stream import Readings
 from tests.sensors.test_watchdog import SECOND_NS, named
 
 

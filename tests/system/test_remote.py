@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Text
 from pipeline.prediction import Prediction
 from pipeline.sample import Health
+from pipeline.stream import Text
 from pipeline.subscriber import Subscriber
 from tests.parts import needs, wait_until
 from tests.system.run import COMMAND, LIMIT_S, Run, environment

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config import Camera
 from pipeline.publisher import Publisher
 from pipeline.ring import PAGE_BYTES, RING_NAME
 from pipeline.sample import Frame, UInt8Array
+from pipeline.stream import Camera
 from pipeline.subscriber import Subscriber
 from tests import parts
 
