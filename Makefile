@@ -21,13 +21,15 @@ setup: .venv/setup
 demo: setup
 	$(BIN)/sensorium demo
 
+# Tests of whole runs want the cores for themselves: one after the other.
 test: setup
-	$(BIN)/pytest --numprocesses 2 -m 'not slow' $(PYTEST_FLAGS)
+	$(BIN)/pytest --numprocesses 2 -m 'not slow' --ignore tests/system $(PYTEST_FLAGS)
+	$(BIN)/pytest -m 'not slow' tests/system $(PYTEST_FLAGS)
 
-# Slow tests start processes that want the cores for themselves: one after the other.
 test-all: .venv/train .venv/tensorrt
-	$(BIN)/pytest --numprocesses 2 -m 'not slow' $(PYTEST_FLAGS)
-	$(BIN)/pytest -m slow $(PYTEST_FLAGS)
+	$(BIN)/pytest --numprocesses 2 -m 'not slow' --ignore tests/system $(PYTEST_FLAGS)
+	$(BIN)/pytest -m slow --ignore tests/system $(PYTEST_FLAGS)
+	$(BIN)/pytest tests/system $(PYTEST_FLAGS)
 
 # TensorRT without a GPU; make test-all runs it, too.
 test-tensorrt: .venv/train .venv/tensorrt

@@ -73,7 +73,7 @@ def test_home_assistant_finds_one_device_with_its_sensors(
     tmp_path: Path, hub: Broker, heard: Listener
 ) -> None:
     with speaking(with_broker(tmp_path, hub.port, expire_after_s=7)) as (node, _):
-        predicting(node, lambda: heard.of(STATE))
+        predicting(node, lambda: all(map(heard.of, (STATE, DISCOVERY, AVAILABILITY))))
         (told,) = heard.json(DISCOVERY)
         assert heard.of(AVAILABILITY) == [b"online"]
         with listener(hub.port, "late") as late:  # what is there is kept for who comes later
