@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.bus.remote import relay_name
 from pipeline.config import Config
 from pipeline.home import plan as home
 from pipeline.metrics import plan as metrics
 from pipeline.record import plan
 from pipeline.record.clock import ClockPair
-from pipeline.remote import relay_name
 from pipeline.spawn import Child
 from pipeline.stream import Text
 
@@ -39,7 +39,7 @@ class Crew:
             for stream, line in config.sensors.items()
         }
         self.relays: Mapping[str, Child] = {
-            relay_name(stream): Child(relay_name(stream), ["pipeline.relay", path, stream])
+            relay_name(stream): Child(relay_name(stream), ["pipeline.bus.relay", path, stream])
             for stream, line in config.local_streams.items()
             if line.remote is not None
         }

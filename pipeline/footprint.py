@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.bus.publisher import LENT_SLOTS, RING_SLOTS
+from pipeline.bus.ring import PAGE_BYTES
 from pipeline.config import Config
 from pipeline.error import ConfigError
-from pipeline.publisher import LENT_SLOTS, RING_SLOTS
 from pipeline.record.budget import MB
-from pipeline.ring import PAGE_BYTES
 from pipeline.stream import Camera, Stream
 
 CHANNELS = 3

@@ -16,6 +16,8 @@ from pathlib import Path
 from engines.bundle import load_bundle
 from pipeline import child
 from pipeline.building.standby import open_model
+from pipeline.bus.publisher import Publisher
+from pipeline.bus.subscriber import Subscriber
 from pipeline.child import HEALTH_PERIOD_NS, HealthReporter, Stop
 from pipeline.config import Config
 from pipeline.frontend import RefusedError
@@ -23,10 +25,8 @@ from pipeline.governor.sink import GovernorSink
 from pipeline.node import FusionNode
 from pipeline.output import Output
 from pipeline.prediction import Prediction
-from pipeline.publisher import Publisher
 from pipeline.sample import Health, Sample, Tokens, tokens_stream
 from pipeline.sink import Sink
-from pipeline.subscriber import Subscriber
 
 MAX_WAIT_MS = 100  # so that a stop is noticed
 PREDICTION_BOUND = 256

@@ -22,8 +22,8 @@ from engines.plan import (
     TextPlan,
     Train,
 )
+from pipeline.bus.endpoint import check_endpoints
 from pipeline.config import NAME, Config, Fusion, Incidents, Recording, Simulator
-from pipeline.endpoint import check_endpoints
 from pipeline.error import ConfigError
 from pipeline.governor.check import check_governor
 from pipeline.home.check import check_outlets

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from pipeline.bus.publisher import Publisher
 from pipeline.config import Config
 from pipeline.event.sink import EventSink
 from pipeline.governor.reuse import Reuse
 from pipeline.governor.sink import GovernorSink
 from pipeline.prediction import Prediction
-from pipeline.publisher import Publisher
 from pipeline.sink import JsonLines, publish_sink
 
 

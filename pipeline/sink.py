@@ -13,10 +13,10 @@ from typing import TypeAlias
 
 import msgspec
 
+from pipeline.bus.publisher import Publisher
 from pipeline.error import ConfigError, SensoriumError
 from pipeline.event.event import Event
 from pipeline.prediction import Prediction
-from pipeline.publisher import Publisher
 
 Told: TypeAlias = Prediction | Event
 Sink: TypeAlias = Callable[[Prediction], None]

@@ -12,14 +12,15 @@ import time
 from collections.abc import Iterable, Sequence
 
 from pipeline import child, footprint
+from pipeline.bus.endpoint import warnings
+from pipeline.bus.key import read_key
+from pipeline.bus.subscriber import Subscriber
 from pipeline.config import Config
 from pipeline.control import ControlServer
 from pipeline.crew import SENSOR, Crew, health_endpoints
 from pipeline.desk import Desk
-from pipeline.endpoint import warnings
 from pipeline.error import ConfigError, SensoriumError
 from pipeline.home.check import check_start, outlet_warnings
-from pipeline.key import read_key
 from pipeline.prediction import Prediction
 from pipeline.rate import Rates
 from pipeline.record import plan
@@ -29,7 +30,6 @@ from pipeline.run_directory import RunDirectory
 from pipeline.sample import Health
 from pipeline.spawn import Child
 from pipeline.stream import Text
-from pipeline.subscriber import Subscriber
 
 SILENCE_S = 6.0  # a process whose loop has reported no health for so long hangs
 FIRST_REPORT_S = 30.0  # the same, of a process that starts

@@ -10,7 +10,7 @@ from contextlib import closing
 import numpy as np
 from msgspec.structs import replace
 
-from pipeline import wire
+from pipeline.bus import wire
 from pipeline.chaos.schedule import AT_SOURCE, ON_WIRE, Schedule, Span
 from pipeline.error import SensorLostError
 from pipeline.sample import OWN, AudioChunk, Frame, Sample, Source

@@ -17,9 +17,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from pipeline import child
+from pipeline.bus.publisher import Publisher
 from pipeline.chaos.schedule import Schedule, Setup, read_setup
 from pipeline.child import Stop
-from pipeline.publisher import Publisher
 from pipeline.sample import Sample, Source
 from sensors.alteration import Disturbance, altered
 from sensors.process import publish

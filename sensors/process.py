@@ -16,11 +16,11 @@ from pathlib import Path
 
 from pipeline import child
 from pipeline.backoff import Backoff
+from pipeline.bus.publisher import Publisher
 from pipeline.child import HealthReporter, Stop
 from pipeline.config import Config, Simulator
 from pipeline.error import ConfigError, SensorHungError, SensorLostError
 from pipeline.footprint import ring_slots
-from pipeline.publisher import Publisher
 from pipeline.sample import Sample, Source
 from pipeline.stream import Camera, Microphone, Readings, Stream, Text
 from sensors.offset import earlier

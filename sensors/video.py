@@ -17,8 +17,8 @@ from contextlib import contextmanager
 
 import cv2
 
+from pipeline.bus.publisher import LENT_SLOTS
 from pipeline.error import SensorHungError, SensorLostError
-from pipeline.publisher import LENT_SLOTS
 from sensors import csi
 from sensors.exposure import Exposure, Picture
 

@@ -17,9 +17,9 @@ import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
 import numpy as np
 
 with atheris.instrument_imports(include=["pipeline", "msgspec"]):
-    from pipeline import wire
+    from pipeline.bus import wire
+    from pipeline.bus.ring import RingReader, RingWriter, Slot
     from pipeline.error import OverwrittenError, WireError
-    from pipeline.ring import RingReader, RingWriter, Slot
 
 from tests.pipeline.test_wire import SAMPLES
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from msgspec.structs import replace
 
+from pipeline.bus.subscriber import Subscriber
 from pipeline.calibration.delay import CalibrationError
 from pipeline.child import EXIT_CONFIG, read_config
 from pipeline.config import Config
@@ -16,7 +17,6 @@ from pipeline.crew import SENSOR
 from pipeline.run_directory import CONFIG, LOCK, RunDirectory, is_claimed
 from pipeline.sample import Sample
 from pipeline.spawn import Child
-from pipeline.subscriber import Subscriber
 
 BOUND = 256  # pictures and chunks that may wait: here each of them counts
 STOP_S = 3.0

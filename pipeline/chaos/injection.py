@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
+from pipeline.bus.subscriber import Subscriber
 from pipeline.chaos.cable import Cable
 from pipeline.chaos.host import Host
 from pipeline.chaos.plan import NODE, RECORDER, Fault
 from pipeline.chaos.schedule import ON_WIRE
 from pipeline.chaos.seen import Seen
-from pipeline.subscriber import Subscriber
 
 SLOW_READ_S = 0.5  # between two looks of the slow consumer
 DROPPED_AS = {"reorder": "duplicate", "duplicate": "duplicate", "corrupt": "malformed"}

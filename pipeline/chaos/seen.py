@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipeline.bus.subscriber import Subscriber
 from pipeline.chaos.asking import Asking
 from pipeline.chaos.host import Host
 from pipeline.control import ProcessStatus
@@ -11,7 +12,6 @@ from pipeline.crew import health_endpoints
 from pipeline.prediction import Prediction
 from pipeline.sample import Health
 from pipeline.stream import Text
-from pipeline.subscriber import Subscriber
 
 FINE = ("running", "ended")
 PREDICTIONS = Text(source="", bound=4096)

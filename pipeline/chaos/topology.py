@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
+from pipeline.bus.endpoint import clock_endpoint, port_of
 from pipeline.chaos.plan import RECORDER, Plan
 from pipeline.config import Config
-from pipeline.endpoint import clock_endpoint, port_of
 from pipeline.loader import check
 
 LOCALHOST = "tcp://127.0.0.1"

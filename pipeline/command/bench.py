@@ -46,16 +46,16 @@ def _measure(
         result = engine_table.bench_engines(arguments)
         return result, engine_table.text(result)
     if arguments.what == "camera":
-        from pipeline import bench_camera
+        from pipeline.bench import camera as bench_camera
 
         result = bench_camera.bench_camera(arguments.frames)
         return result, bench_camera.text(result)
     if arguments.what == "readers":
-        from pipeline import bench_readers
+        from pipeline.bench import readers as bench_readers
 
         result = bench_readers.bench_readers(arguments.runs, arguments.frames)
         return result, bench_readers.text(result)
-    from pipeline import bench_transport
+    from pipeline.bench import transport as bench_transport
 
     result = bench_transport.bench_transport(arguments.runs, bench_transport.Sizes())
     return result, bench_transport.text(result)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engines.bundle import find_bundle, load_bundle, read_manifest
+from pipeline.bus.key import key_path, make_key, read_key
 from pipeline.child import Stop
 from pipeline.config import Config
 from pipeline.error import SensoriumError
-from pipeline.key import key_path, make_key, read_key
 from pipeline.loader import load
 from pipeline.stream import Remote
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import jpeg
+from pipeline.bus import jpeg
 from pipeline.exchange.incoming import ExchangeError
 from pipeline.sample import UInt8Array
 

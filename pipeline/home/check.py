@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator
 
 from engines.bundle import find_bundle, read_manifest
 from pipeline.broker import is_broker, parse_url, read_password, trust
+from pipeline.bus.endpoint import LOOPBACK, is_loopback
 from pipeline.config import Config
-from pipeline.endpoint import LOOPBACK, is_loopback
 from pipeline.error import ConfigError
 from pipeline.home.template import check_payload
 from pipeline.outlet import Action, Login, Mqtt

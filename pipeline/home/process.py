@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 from pipeline import child
+from pipeline.bus.publisher import Publisher
+from pipeline.bus.subscriber import Subscriber
 from pipeline.child import HealthReporter, Stop
 from pipeline.config import Config
 from pipeline.event.event import Event, event_stream
@@ -18,9 +20,7 @@ from pipeline.home.command import Commands
 from pipeline.home.herald import Herald
 from pipeline.home.plan import HOME
 from pipeline.prediction import Prediction
-from pipeline.publisher import Publisher
 from pipeline.stream import Text
-from pipeline.subscriber import Subscriber
 
 MAX_WAIT_MS = 100
 EVENT_BOUND = 1024

@@ -22,10 +22,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from msgspec.structs import replace
 
+from pipeline.bus.subscriber import Subscriber
 from pipeline.child import Stop
 from pipeline.config import Config
 from pipeline.error import SensoriumError
-from pipeline.subscriber import Subscriber
 
 LIMIT_S = 60.0
 END_LIMIT_S = 10.0

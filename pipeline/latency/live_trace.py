@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from pipeline.bus.subscriber import Subscriber
 from pipeline.child import Stop
 from pipeline.config import Config
 from pipeline.error import ControlError
@@ -12,7 +13,6 @@ from pipeline.latency.trace import Trace
 from pipeline.latency.track import TraceEvent
 from pipeline.run_directory import LOCK, is_claimed
 from pipeline.stream import Text
-from pipeline.subscriber import Subscriber
 
 BOUND = 1024
 STEP_MS = 100

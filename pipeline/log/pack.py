@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from engines.output import Value
-from pipeline import jpeg
+from pipeline.bus import jpeg
 from pipeline.event.event import Event
 from pipeline.log import schema
 from pipeline.prediction import Prediction

@@ -12,6 +12,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics, start_http_server
 
 from pipeline import child
+from pipeline.bus.publisher import Publisher
+from pipeline.bus.subscriber import Subscriber
 from pipeline.child import HealthReporter, Stop
 from pipeline.config import Config
 from pipeline.crew import health_endpoints
@@ -21,9 +23,7 @@ from pipeline.metrics.plan import METRICS
 from pipeline.metrics.tally import Tally
 from pipeline.outlet import Prometheus
 from pipeline.prediction import Prediction
-from pipeline.publisher import Publisher
 from pipeline.stream import Text
-from pipeline.subscriber import Subscriber
 
 MAX_WAIT_MS = 250
 BOUND = 1024

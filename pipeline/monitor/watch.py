@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.live import Live
 
 from pipeline import child
+from pipeline.bus.subscriber import Subscriber
 from pipeline.child import Stop
 from pipeline.control import request
 from pipeline.error import ControlError
@@ -19,7 +20,6 @@ from pipeline.monitor.usage import Meter
 from pipeline.prediction import Prediction
 from pipeline.run_directory import CONFIG
 from pipeline.stream import Text
-from pipeline.subscriber import Subscriber
 from pipeline.terminal import Screen
 
 REFRESH_S = 1.0

@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 from pipeline import child
+from pipeline.bus.publisher import Publisher
 from pipeline.child import HealthReporter, Stop
 from pipeline.config import Config
 from pipeline.error import ConfigError
 from pipeline.log.form import LogError
-from pipeline.publisher import Publisher
 from pipeline.record.clock import ClockPair
 from pipeline.record.plan import RECORDER, chosen_forms, header_of
 from pipeline.record.recorder import Recorder

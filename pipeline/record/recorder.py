@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from pipeline.bus.subscriber import Subscriber
 from pipeline.config import Config
 from pipeline.log.codec import Encoded, encode
 from pipeline.log.form import LogError, LogHeader
@@ -26,7 +27,6 @@ from pipeline.record.trigger import Triggers
 from pipeline.record.writing import Writing
 from pipeline.sample import Frame, Health, Sample, tokens_stream
 from pipeline.stream import Form
-from pipeline.subscriber import Subscriber
 
 DRAIN_S = 0.4  # for the last words of sensors that were told to stop before
 CLOSE_S = 8.0  # for a slow disk at the end

@@ -14,9 +14,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from pipeline.bus.publisher import RING_SLOTS, Publisher
 from pipeline.child import HealthReporter, Stop
 from pipeline.config import Config
-from pipeline.publisher import RING_SLOTS, Publisher
 from pipeline.replay.part import Part, ReplayError
 from pipeline.sample import AudioChunk, Memory, Sample, UInt8Array
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import child
+from pipeline.bus.publisher import Publisher
 from pipeline.config import Config
 from pipeline.loader import check
 from pipeline.output import Output
-from pipeline.publisher import Publisher
 from pipeline.sample import Health, health_stream
 from pipeline.spawn import Child
 from tests.parts import wait_until

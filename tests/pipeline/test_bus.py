@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import zmq
 
-from pipeline import wire
+from pipeline.bus import wire
+from pipeline.bus.publisher import Publisher
+from pipeline.bus.subscriber import Subscriber
 from pipeline.error import BusError, ConfigError
-from pipeline.publisher import Publisher
 from pipeline.sample import Frame, Sample, TextEvent
 from pipeline.stream import Camera, Stream, Text
-from pipeline.subscriber import Subscriber
 
 LIMIT_S = 10.0
 

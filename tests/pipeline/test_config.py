@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.endpoint import warnings
+from pipeline.bus.endpoint import warnings
 from pipeline.error import ConfigError
 from pipeline.loader import check, load
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import wire
+from pipeline.bus import wire
 from pipeline.event.event import Event
 from pipeline.event.rule import Rules
 from pipeline.event.sink import EventSink

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import zmq
 
+from pipeline.bus.subscriber import Subscriber
 from pipeline.config import Config
 from pipeline.spawn import Child
-from pipeline.subscriber import Subscriber
 from tests.broker import Broker, Listener, broker, listener, program
 from tests.parts import free_port, frozen, wait_until
 from tests.pipeline.home_process import LIMIT_S, Node, configured, speaking

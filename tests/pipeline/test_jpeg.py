@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pipeline import jpeg, wire
+from pipeline.bus import jpeg, wire
 from pipeline.error import WireError
 from pipeline.sample import ColourOrder, Frame, UInt8Array
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import zmq
 
+from pipeline.bus.key import KEY_BYTES, key_path, make_key, read_key
 from pipeline.error import ConfigError
-from pipeline.key import KEY_BYTES, key_path, make_key, read_key
 
 
 @pytest.fixture(autouse=True)

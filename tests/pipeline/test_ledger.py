@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ledger import Ledger
+from pipeline.bus.ledger import Ledger
 
 
 def test_a_gap_is_counted_with_the_reason_of_the_policy() -> None:

@@ -10,12 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline import live
+from pipeline.bus.publisher import Publisher
+from pipeline.bus.subscriber import Subscriber
 from pipeline.child import Stop
 from pipeline.config import Config, Recording
 from pipeline.loader import check
-from pipeline.publisher import Publisher
 from pipeline.stream import Text
-from pipeline.subscriber import Subscriber
 
 LIMIT_S = 10.0
 TOPICS = ("prediction/a", "tokens/camera/a")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
-from pipeline import jpeg
+from pipeline.bus import jpeg
 from pipeline.log import schema
 from pipeline.log.codec import MAX_SMALL_BYTES, Encoded, Stored, decode, encode
 from pipeline.log.form import LogError

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from pipeline.bus.ring import RingWriter
 from pipeline.error import ConfigError
 from pipeline.frontend import RefusedError
 from pipeline.node import FusionNode, choose_inputs
 from pipeline.prediction import STAGES, Prediction
-from pipeline.ring import RingWriter
 from pipeline.sample import AudioChunk, Frame, Reading, Sample, TextEvent
 from tests.pipeline.home import CAMERA, MICROPHONE, READINGS, TEXT, config, model, play, recording
 

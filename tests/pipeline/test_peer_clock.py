@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.peer_clock import MAX_DRIFT_PPM, PeerClock, RoundTrip
+from pipeline.bus.peer_clock import MAX_DRIFT_PPM, PeerClock, RoundTrip
 
 MS, S = 1_000_000, 1_000_000_000
 

@@ -18,18 +18,18 @@ import pytest
 import zmq
 from msgspec.structs import replace
 
-from pipeline import wire
+from pipeline.bus import wire
+from pipeline.bus.key import make_key, read_key
+from pipeline.bus.publisher import Publisher
+from pipeline.bus.remote import RemoteLink, relay_name
+from pipeline.bus.ring import RingWriter
+from pipeline.bus.subscriber import Subscriber
+from pipeline.bus.tcp import Connection, Gate, Listener, client_keys
 from pipeline.child import write_config
 from pipeline.config import Config
-from pipeline.key import make_key, read_key
 from pipeline.loader import check
-from pipeline.publisher import Publisher
-from pipeline.remote import RemoteLink, relay_name
-from pipeline.ring import RingWriter
 from pipeline.sample import Frame, Health, Sample, TextEvent, health_stream
 from pipeline.stream import Camera, Text
-from pipeline.subscriber import Subscriber
-from pipeline.tcp import Connection, Gate, Listener, client_keys
 
 LIMIT_S = 15.0
 CAMERA, TEXT = "camera/a", "text/a"
@@ -83,7 +83,7 @@ class Robot:
 
     @contextmanager
     def relay(self) -> Iterator[subprocess.Popen[str]]:
-        command = [sys.executable, "-m", "pipeline.relay", str(self._path), self.stream]
+        command = [sys.executable, "-m", "pipeline.bus.relay", str(self._path), self.stream]
         with subprocess.Popen(
             command, env=self.environment, stderr=subprocess.PIPE, text=True
         ) as process:

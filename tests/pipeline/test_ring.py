@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from pipeline.bus.publisher import Publisher
+from pipeline.bus.ring import RING_NAME, RingReader, RingWriter, Slot, arena_socket, attach
+from pipeline.bus.subscriber import Subscriber
 from pipeline.error import OverwrittenError
-from pipeline.publisher import Publisher
-from pipeline.ring import RING_NAME, RingReader, RingWriter, Slot, arena_socket, attach
 from pipeline.sample import Frame, UInt8Array, read_only
 from pipeline.stream import Camera
-from pipeline.subscriber import Subscriber
 
 LIMIT_S = 10.0
 STREAM = "camera/a"
@@ -29,7 +29,7 @@ STREAM = "camera/a"
 PUBLISHER = """
 import sys
 import numpy as np
-from pipeline.publisher import Publisher
+from pipeline.bus.publisher import Publisher
 from pipeline.sample import Frame, UInt8Array, read_only
 with Publisher(sys.argv[1]) as publisher:
     n = 0

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.bus.publisher import Publisher
 from pipeline.config import Config
 from pipeline.error import ConfigError
-from pipeline.publisher import Publisher
 from pipeline.run_directory import RunDirectory, claim, is_claimed, private_directory
 from pipeline.stream import Text
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import wire
+from pipeline.bus import wire
 from pipeline.error import WireError
 from pipeline.prediction import Prediction
 from pipeline.sample import (

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline import wire
+from pipeline.bus import wire
 from pipeline.chaos.schedule import AT_SOURCE, ON_WIRE, Schedule, Span, write_schedule
 from pipeline.error import SensorLostError, WireError
 from pipeline.sample import AudioChunk, Frame, Sample, Source

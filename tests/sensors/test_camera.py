@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.bus.ring import RingWriter, Slot
 from pipeline.error import ConfigError, SensorLostError
-from pipeline.ring import RingWriter, Slot
 from pipeline.sample import Frame, Memory, UInt8Array
 from pipeline.stream import Camera
 from sensors.camera import frames

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.bus.publisher import Publisher
+from pipeline.bus.subscriber import Subscriber
 from pipeline.child import HealthReporter, Stop
 from pipeline.error import ConfigError, SensorLostError
-from pipeline.publisher import Publisher
 from pipeline.sample import Sample, TextEvent
 from pipeline.stream import Text
-from pipeline.subscriber import Subscriber
 from sensors.process import RECORDER_S, Publishing
 from sensors.watchdog import Watchdog
 

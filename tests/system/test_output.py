@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.bus.subscriber import Subscriber
 from pipeline.loader import load
 from pipeline.prediction import Prediction
 from pipeline.stream import Text
-from pipeline.subscriber import Subscriber
 from tests import parts
 from tests.system.run import COMMAND, LIMIT_S, SIMULATED, Run, environment, left_behind, sensorium
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.bus.publisher import Publisher
 from pipeline.config import Config
 from pipeline.loader import load
 from pipeline.log.reader import LogReader
 from pipeline.prediction import Prediction
-from pipeline.publisher import Publisher
 from pipeline.sample import AudioChunk, Frame, Health, Reading, Sample, TextEvent, Tokens
 from tests.parts import wait_until
 from tests.pipeline.logged import read

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.bus.subscriber import Subscriber
 from pipeline.prediction import Prediction
 from pipeline.sample import Health
 from pipeline.stream import Text
-from pipeline.subscriber import Subscriber
 from tests.parts import needs, wait_until
 from tests.system.run import COMMAND, LIMIT_S, Run, environment
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.publisher import Publisher
-from pipeline.ring import PAGE_BYTES, RING_NAME
+from pipeline.bus.publisher import Publisher
+from pipeline.bus.ring import PAGE_BYTES, RING_NAME
+from pipeline.bus.subscriber import Subscriber
 from pipeline.sample import Frame, UInt8Array
 from pipeline.stream import Camera
-from pipeline.subscriber import Subscriber
 from tests import parts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

@@ -22,16 +22,16 @@ import zmq
 
 from engines.bundle import load_bundle
 from engines.compiled import CompiledBundle
+from pipeline.bus.publisher import Publisher
+from pipeline.bus.subscriber import Subscriber
 from pipeline.config import Config
 from pipeline.error import SensoriumError
 from pipeline.live import Live
 from pipeline.loader import check
 from pipeline.node import FusionNode
 from pipeline.prediction import STAGES, Prediction
-from pipeline.publisher import Publisher
 from pipeline.sample import Frame
 from pipeline.sink import publish_sink
-from pipeline.subscriber import Subscriber
 from pipeline.summary import percentiles
 
 STREAM = "camera/bench"
@@ -46,7 +46,7 @@ def bench_camera(n_frames: int) -> dict[str, Any]:
     """Measure; returns microseconds. Raises SensoriumError if frames stop coming."""
     with tempfile.TemporaryDirectory() as folder:
         config = _config(Path(folder))
-        sender = [sys.executable, "-m", "pipeline.bench_camera", folder, str(n_frames + WARM_UP)]
+        sender = [sys.executable, "-m", "pipeline.bench.camera", folder, str(n_frames + WARM_UP)]
         with subprocess.Popen(sender) as process:
             try:
                 return _receive(config, Path(folder), n_frames)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import zmq
 
+from pipeline.bus.key import read_key
 from pipeline.error import BusError
-from pipeline.key import read_key
 
 if TYPE_CHECKING:
     from zmq.auth.thread import ThreadAuthenticator

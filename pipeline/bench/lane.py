@@ -15,11 +15,11 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import zmq
 
+from pipeline.bus.publisher import Publisher
+from pipeline.bus.subscriber import Subscriber
 from pipeline.error import SensoriumError
-from pipeline.publisher import Publisher
 from pipeline.sample import OWN, AudioChunk, Frame, Memory, Sample, TextEvent, UInt8Array
 from pipeline.stream import Stream
-from pipeline.subscriber import Subscriber
 
 TIMEOUT_MS = 5000
 STAMP_BYTES = 8

@@ -9,8 +9,8 @@ from collections import deque
 
 import zmq
 
-from pipeline.peer_clock import PeerClock, RoundTrip
-from pipeline.tcp import Connection, Context, Listener, Options
+from pipeline.bus.peer_clock import PeerClock, RoundTrip
+from pipeline.bus.tcp import Connection, Context, Listener, Options
 
 # Version and the asker's time; the answer has both again, then which run of the relay answered,
 # and its times of receipt and of answering.

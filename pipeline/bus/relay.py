@@ -16,18 +16,19 @@ from types import TracebackType
 
 import zmq
 
-from pipeline import child, wire
+from pipeline import child
+from pipeline.bus import wire
+from pipeline.bus.clock_lane import ClockServer
+from pipeline.bus.endpoint import clock_endpoint
+from pipeline.bus.publisher import Publisher
+from pipeline.bus.remote import relay_name
+from pipeline.bus.subscriber import Subscriber
+from pipeline.bus.tcp import Gate, Listener, Options
 from pipeline.child import HealthReporter, Stop
-from pipeline.clock_lane import ClockServer
 from pipeline.config import Config
-from pipeline.endpoint import clock_endpoint
 from pipeline.error import BusError, WireError
-from pipeline.publisher import Publisher
-from pipeline.remote import relay_name
 from pipeline.sample import Frame, Health, Sample
 from pipeline.stream import Stream
-from pipeline.subscriber import Subscriber
-from pipeline.tcp import Gate, Listener, Options
 
 MAX_WAIT_MS = 100
 DRAIN_S = 0.4  # for the last words of a sensor that was told to stop before

@@ -22,11 +22,11 @@ import numpy as np
 from msgspec.structs import force_setattr
 from numpy import int16, ndarray, uint8
 
-from pipeline import jpeg
+from pipeline.bus import jpeg
+from pipeline.bus.ring import Slot
 from pipeline.error import WireError
 from pipeline.event.event import Event
 from pipeline.prediction import Prediction
-from pipeline.ring import Slot
 from pipeline.sample import (
     OWN,
     AudioChunk,

@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 import zmq
 
-from pipeline import wire
+from pipeline.bus import wire
+from pipeline.bus.ledger import Ledger
+from pipeline.bus.remote import RemoteLink
+from pipeline.bus.ring import MappedRing
 from pipeline.error import OverwrittenError, WireError
-from pipeline.ledger import Ledger
-from pipeline.remote import RemoteLink
-from pipeline.ring import MappedRing
 from pipeline.sample import Sample
 from pipeline.stream import Policy, Stream
 

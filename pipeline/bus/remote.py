@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 import zmq
 from msgspec.structs import replace
 
-from pipeline import wire
-from pipeline.clock_lane import ClockClient
-from pipeline.endpoint import clock_endpoint
+from pipeline.bus import wire
+from pipeline.bus.clock_lane import ClockClient
+from pipeline.bus.endpoint import clock_endpoint
+from pipeline.bus.tcp import Connection, Context, Options, Socket, client_keys
 from pipeline.sample import Health, Sample, health_stream
 from pipeline.stream import Stream
-from pipeline.tcp import Connection, Context, Options, Socket, client_keys
 
 MAX_HEALTH_BYTES = 64 * 2**10
 REFUSED = "the other host refuses this one: its relay must `allow` what `sensorium keys` prints"

@@ -12,9 +12,9 @@ from types import TracebackType
 import numpy as np
 import zmq
 
-from pipeline import wire
+from pipeline.bus import wire
+from pipeline.bus.ring import ArenaServer, RingWriter, Slot
 from pipeline.error import BusError
-from pipeline.ring import ArenaServer, RingWriter, Slot
 from pipeline.run_directory import claim, private_directory
 from pipeline.sample import OWN, Frame, Memory, Sample, UInt8Array
 

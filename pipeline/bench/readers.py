@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.bus.publisher import Publisher
+from pipeline.bus.subscriber import Subscriber
 from pipeline.error import SensoriumError
-from pipeline.publisher import Publisher
 from pipeline.sample import Frame
 from pipeline.stream import Stream
-from pipeline.subscriber import Subscriber
 
 STREAM = "camera/bench"
 RATE_HZ = 100.0
@@ -47,7 +47,7 @@ class Reader:
     def __post_init__(self) -> None:
         self._out, theirs = os.pipe()
         os.set_blocking(self._out, False)
-        command = [sys.executable, "-m", "pipeline.bench_readers", self.endpoint, str(theirs)]
+        command = [sys.executable, "-m", "pipeline.bench.readers", self.endpoint, str(theirs)]
         self.process = subprocess.Popen(command, pass_fds=[theirs])
         os.close(theirs)
 

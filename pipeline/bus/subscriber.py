@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 
 import zmq
 
-from pipeline import wire
+from pipeline.bus import wire
+from pipeline.bus.inbox import Complaint, Inbox
+from pipeline.bus.remote import RemoteLink
 from pipeline.error import WireError
-from pipeline.inbox import Complaint, Inbox
-from pipeline.remote import RemoteLink
 from pipeline.sample import Health, Sample
 from pipeline.stream import Stream
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.bench_lane import (
+from pipeline.bench.lane import (
     PAYLOADS,
     RECEIVERS,
     SENDERS,
@@ -57,7 +57,7 @@ class Remote:
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ours.settimeout(4 * TIMEOUT_MS / 1000)
         fd = theirs.fileno()
-        command = [sys.executable, "-m", "pipeline.bench_transport", str(folder), str(fd)]
+        command = [sys.executable, "-m", "pipeline.bench.transport", str(folder), str(fd)]
         self._process = subprocess.Popen(command, pass_fds=[fd])
         theirs.close()
 

@@ -1,0 +1,1 @@
+"""Benchmarks of parts, each beside its bound."""
