@@ -182,7 +182,7 @@ def test_a_flickering_score_makes_one_event_and_one_command(
     }
     off = {"event": "fall", "topic": "lamp/off"}
     with speaking(with_broker(tmp_path, hub.port, action=[action, off])) as (node, _):
-        predicting(node, lambda: heard.of(STATE))
+        predicting(node, lambda: heard.of(STATE) and heard.of(ACTIVE))
         node.predict(*FLICKER)
         heard.until(lambda: heard.of(EVENT))
         node.predict(*[0.1] * 4)
