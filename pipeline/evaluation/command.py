@@ -9,6 +9,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.quantity import count
+
 if TYPE_CHECKING:
     from engines.bundle import Bundle
     from pipeline.config import Config
@@ -28,12 +30,12 @@ def add_arguments(commands: Any) -> None:
     made.set_defaults(command="evaluate")
     made.add_argument("bundle", nargs="?", default="home", help="a shipped bundle or a folder")
     made.add_argument("logs", nargs="*", type=Path, metavar="LOG", help="a labelled log")
-    made.add_argument("--scenes", type=_count, help=f"without logs: how many (default {SCENES})")
+    made.add_argument("--scenes", type=count, help=f"without logs: how many (default {SCENES})")
     made.add_argument("--seed", type=int, default=2026, help="of the scenes")
     made.add_argument("--config", type=Path, metavar="FILE", help="in place of the log's own")
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override")
     made.add_argument("--part", default="", help="of a split log: only this part, as val")
-    made.add_argument("--limit", type=_count, metavar="N", help="at most so many windows")
+    made.add_argument("--limit", type=count, metavar="N", help="at most so many windows")
     made.add_argument(
         "--windows",
         choices=["aligned", "recorded"],
@@ -123,9 +125,3 @@ def _judged(
 
     with progress("evaluating", n) as advance:
         return evaluate(scenes, config, bundle, trial, advance)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)

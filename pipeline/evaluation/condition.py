@@ -38,11 +38,13 @@ ALL = Condition("all")
 class Findings:
     """The answers of all windows: `rows` {condition: {head: outputs}}, of windows `numbers`.
 
-    `targets` are those of the windows, `seconds` what computing an answer took.
+    `targets` are those of the windows, `seconds` what computing an answer took, and `small` their
+    {modality: small form} where a head rebuilds them.
     """
 
     targets: list[Mapping[str, tuple[str, ...]]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    small: list[dict[str, Row]] = field(default_factory=list)
     rows: dict[Condition, dict[str, list[Row]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
@@ -76,6 +78,9 @@ def judge(
         panel.busy_s = 0.0
         tokens = panel.encode(scene.samples, scene.tick_ns)
         found.targets.append(scene.labels)
+        found.small.append(
+            {MODALITY[kind_of(s)]: t.small for s, t in tokens.items() if t.small is not None}
+        )
         found.add(ALL, number, panel.answer(tokens))
         found.seconds.append(panel.busy_s)
         for condition, left in _missing(panel, tokens):

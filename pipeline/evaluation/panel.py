@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.compiled import CompiledBundle
+from engines.output import ReconstructOutput
 from engines.slots import Slots
+from engines.small import small
 from pipeline.config import Config
 from pipeline.dataset import ExampleCutter
 from pipeline.inputs import choose_inputs
@@ -25,10 +27,14 @@ Row: TypeAlias = npt.NDArray[np.float32]
 
 
 class Token(NamedTuple):
-    """What an encoder made of a stream's window: tokens (1, tokens, width), and how old it was."""
+    """What an encoder made of a stream's window: tokens (1, tokens, width), and how old it was.
+
+    `small` is the small form of the window, where a head rebuilds it.
+    """
 
     tokens: Row
     age_s: float
+    small: Row | None
 
 
 class Panel:
@@ -41,6 +47,8 @@ class Panel:
         self._cutter = ExampleCutter(config, model.manifest.encoders, model.folder)
         self.streams = [stream for streams in chosen.values() for stream in streams]
         self.modalities = [modality for modality, streams in chosen.items() if streams]
+        heads = model.manifest.heads.values()
+        self._rebuilt = {head.of for head in heads if isinstance(head, ReconstructOutput)}
         self.busy_s = 0.0
 
     def encode(self, samples: Samples, tick_ns: int) -> dict[str, Token]:
@@ -50,8 +58,10 @@ class Panel:
         for stream in self.streams:
             found = self._cutter.take(stream, samples.get(stream, ()), tick_ns)
             if found is not None:
-                tokens = self._model.encode(MODALITY[kind_of(stream)], found[0])
-                made[stream] = Token(tokens, found[1])
+                modality = MODALITY[kind_of(stream)]
+                tokens = self._model.encode(modality, found[0])
+                form = small(modality, found[0]) if modality in self._rebuilt else None
+                made[stream] = Token(tokens, found[1], form)
         self.busy_s += time.perf_counter() - began_s
         return made
 

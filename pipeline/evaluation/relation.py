@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from engines.compiled import CompiledBundle
-from engines.output import CaptionOutput, MatchOutput, RetrieveOutput
+from engines.output import CaptionOutput, MatchOutput, ReconstructOutput, RetrieveOutput
 from pipeline.evaluation import score
 from pipeline.evaluation.caption_score import caption_scores, key_word_recall
 from pipeline.evaluation.condition import ALL, Condition, Findings
@@ -36,6 +36,8 @@ def relations(model: CompiledBundle, found: Findings, modalities: Sequence[str])
                 made[name] = _retrieve(name, found, modalities)
             case CaptionOutput():
                 made[name] = _caption(model, name, head, found)
+            case ReconstructOutput():
+                made[name] = rebuilt(name, head, found)
     return made
 
 
@@ -115,4 +117,26 @@ def _caption(model: CompiledBundle, name: str, head: CaptionOutput, found: Findi
             if condition.kind == "missing"
         },
         "shown": [list(pair) for pair in pairs[::step][:SHOWN]],
+    }
+
+
+def rebuilt(name: str, head: ReconstructOutput, found: Findings) -> Scores:
+    """The small form against what was there; `imagined` is that of a modality that was hidden."""
+
+    def explained(condition: Condition) -> float | None:
+        pairs = [
+            (row, found.small[n][head.of])
+            for row, n in zip(found.rows[condition][name], found.numbers[condition], strict=True)
+            if head.of in found.small[n]
+        ]
+        if not pairs:
+            return None
+        made, truth = (np.stack(rows) for rows in zip(*pairs, strict=True))
+        variance = float(((truth - truth.mean(0)) ** 2).mean())
+        return 1.0 - float(((made - truth) ** 2).mean()) / variance if variance else None
+
+    return {
+        "windows": sum(head.of in small for small in found.small),
+        "explained_variance": explained(ALL),
+        "imagined": explained(Condition("missing", (head.of,))),
     }

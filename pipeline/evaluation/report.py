@@ -27,6 +27,7 @@ HEADLINES = (
     ("mean_error", "mean error"),
     ("error_of_the_mean", "error of the mean"),
     ("explained_variance", "explained variance"),
+    ("imagined", "explained of it unseen"),
 )
 
 

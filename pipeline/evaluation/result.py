@@ -134,6 +134,7 @@ def _score_name(head: Output) -> str:
     """What conditions are compared by."""
     names = {"classify": "accuracy", "match": "accuracy", "detect": "average precision"}
     names |= {"regress": "explained variance", "retrieve": "recall@1", "caption": "key words"}
+    names["reconstruct"] = "explained variance"
     return names.get(_kind(head), "")
 
 

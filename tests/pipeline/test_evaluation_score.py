@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engines.output import ReconstructOutput
 from pipeline.evaluation import score
 from pipeline.evaluation.caption_score import caption_scores, key_word_recall, key_words
+from pipeline.evaluation.condition import ALL, Condition, Findings
+from pipeline.evaluation.relation import rebuilt
 
 
 def test_precision_recall_and_f1_of_each_class() -> None:
@@ -65,3 +68,20 @@ def test_captions_are_scored_by_the_library() -> None:
     worse = caption_scores(["a man sleeps in the kitchen", "the hall"], truth)
     assert 0 < worse["bleu"] < 90
     assert worse["all_key_words"] == 0.0
+
+
+def test_what_is_rebuilt_is_explained_seen_and_unseen() -> None:
+    head, hidden = ReconstructOutput(of="image", shape=(2,)), Condition("missing", ("image",))
+    found = Findings()
+    for n, form in enumerate(([0.0, 1.0], [2.0, 3.0])):
+        truth = np.array(form, np.float32)
+        found.small.append({"image": truth})
+        found.add(ALL, n, {"picture": truth})
+        found.add(hidden, n, {"picture": np.array([1.0, 2.0], np.float32)})
+    found.small.append({})  # a window without a picture tells nothing
+    found.add(ALL, 2, {"picture": np.array([9.0, 9.0], np.float32)})
+    assert rebuilt("picture", head, found) == {
+        "windows": 2,
+        "explained_variance": 1.0,
+        "imagined": 0.0,
+    }
