@@ -7,6 +7,7 @@ Each training is a process of its own, as a user would start it, and so is each 
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -19,6 +20,7 @@ import msgspec
 
 from pipeline.command.answer import print_json
 from pipeline.error import SensoriumError
+from pipeline.learning.training import CHECKPOINTS
 
 ONE_MISSING, ALONE = "one missing", "one alone"
 COLUMNS = ("clean", ONE_MISSING, ALONE, "noisy", "robust", "stale", "ece")
@@ -36,6 +38,7 @@ def fusion_table(arguments: argparse.Namespace) -> int:
         for name in arguments.only:
             folder = out / f"{name}-{seed}"
             if not (folder / "bundle.json").exists():
+                _share(out / f"{arguments.only[0]}-{seed}" / CHECKPOINTS, folder / CHECKPOINTS)
                 _sensorium("train", *_training(arguments, name, seed), "--out", str(folder))
             found = _judged(folder, arguments.judge)
             rows[name].append(row_of(found))
@@ -47,6 +50,14 @@ def fusion_table(arguments: argparse.Namespace) -> int:
         return print_json(means)
     sys.stdout.write(table(means) + "\n")
     return 0
+
+
+def _share(done: Path, folder: Path) -> None:
+    """What the encoders have learned alone is the same for every fusion of a seed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in done.glob("alone-*.pt"):
+        if not (folder / path.name).exists():
+            shutil.copyfile(path, folder / path.name)
 
 
 def _training(arguments: argparse.Namespace, name: str, seed: int) -> list[str]:

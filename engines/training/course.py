@@ -9,8 +9,10 @@ from pathlib import Path
 
 import msgspec
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 
+from engines.fusion.name import DEFAULT_FUSION
 from engines.plan import Model, Train
 from engines.training.events import Events
 from engines.training.hosts import Hosts
@@ -23,7 +25,8 @@ COST_ALONE, COST_FUSED, COST_OF_A_TEACHER = 1.0, 4.0, 1.5
 
 @dataclass(slots=True, kw_only=True)
 class Course:
-    """What all stages of a training share. `key` says what is trained on what.
+    """What all stages of a training share. `key` says what is trained on what, and `key_alone`
+    the same whatever the fusion is.
 
     `on_epoch` is told stage, epoch and the order of the rows.
     """
@@ -36,6 +39,7 @@ class Course:
     events: Events
     folder: Path | None
     key: str
+    key_alone: str
     report: Report | None = None
     on_epoch: Callable[[str, int, Tensor], None] | None = None
 
@@ -51,6 +55,7 @@ def make_course(plan: Model, rows: Rows, fold: Rows, hosts: Hosts, folder: Path 
         events=Events(folder if hosts.leads else None),
         folder=folder,
         key=_key(plan, rows, hosts),
+        key_alone=_key(replace(plan, fusion=DEFAULT_FUSION), rows, hosts),
     )
 
 

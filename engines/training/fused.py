@@ -30,6 +30,8 @@ SET_WEIGHT = 0.5
 class FusedStage:
     """Trains a whole model, with the linear layers of `alone` beside it."""
 
+    fuses = True
+
     def __init__(
         self, name: str, model: FusionModel, alone: Alone, rows: Rows, teacher: Teacher | None
     ) -> None:

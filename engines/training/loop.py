@@ -30,6 +30,7 @@ class Run:
 
     def __init__(self, stage: Stage, course: Course) -> None:
         self._stage, self._course, recipe = stage, course, course.recipe
+        self._key = course.key if stage.fuses else course.key_alone
         self._seed = seed_of(recipe.seed, zlib.crc32(stage.name.encode()))
         stage.parts.to(course.hosts.device)
         self.n_steps = steps_an_epoch(course.n_rows, recipe.batch, course.hosts)
@@ -136,7 +137,7 @@ class Run:
         if self._path is None or not self._course.hosts.leads:
             return
         state: dict[str, Any] = {
-            "key": self._course.key,
+            "key": self._key,
             "epoch": self.epoch,
             "parts": self._stage.parts.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -150,7 +151,7 @@ class Run:
         checkpoint.save(self._path, state)
 
     def _resume(self) -> None:
-        state = checkpoint.load(self._path, self._course.key) if self._path else None
+        state = checkpoint.load(self._path, self._key) if self._path else None
         if state is None:
             return
         self._stage.parts.load_state_dict(state["parts"])

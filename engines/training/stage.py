@@ -16,11 +16,12 @@ class Stage(Protocol):
 
     `name` is that of its checkpoint. `parts` holds all that is trained; `loss` is that of a
     batch of the rows numbered by `index`, and draws from torch's random numbers; `fold_loss` is
-    that of rows as they are.
+    that of rows as they are. `fuses` is whether it depends on the fusion.
     """
 
     name: str
     epochs: int
+    fuses: bool
 
     @property
     def parts(self) -> nn.Module: ...

@@ -105,9 +105,11 @@ class Training:
         return first, rival
 
     def _fresh(self, number: int) -> tuple[FusionModel, Alone]:
-        """Random weights."""
-        torch.manual_seed(self._plan.train.seed + number)
+        """Random weights. Those of encoders and of `Alone` do not depend on the fusion."""
+        seed = self._plan.train.seed + number
+        torch.manual_seed(seed)
         model = make_model(self._plan, self._examples)
+        torch.manual_seed(seed)
         return model, Alone(model)
 
     def _learned_alone(self, number: int, prefix: str) -> tuple[FusionModel, Alone]:

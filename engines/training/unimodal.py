@@ -16,6 +16,8 @@ from engines.training.spoil import Spoiler, chance
 class UnimodalStage:
     """Trains the encoder of one modality with its own linear layer."""
 
+    fuses = False
+
     def __init__(
         self, prefix: str, model: FusionModel, alone: Alone, name: str, rows: Rows
     ) -> None:

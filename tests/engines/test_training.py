@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -96,6 +97,17 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "fused.pt").write_bytes(b"nothing")
     with pytest.raises(EngineError, match="damaged"):
         train(data, tiny_plan(epochs=1, unimodal_epochs=0), folder=tmp_path)
+
+
+def test_what_encoders_learned_alone_serves_every_fusion(tmp_path: Path) -> None:
+    data, other = tiny_examples(32), msgspec.structs.replace(tiny_plan(epochs=1), fusion="gated")
+    whole = train(data, other)
+    train(data, tiny_plan(epochs=1), folder=tmp_path)
+    (tmp_path / "fused.pt").unlink()
+    told: list[Progress] = []
+    shared = train(data, other, told.append, tmp_path)
+    assert [progress.stage for progress in told] == ["fused"]
+    np.testing.assert_array_equal(weights(shared), weights(whole))
 
 
 def test_it_stops_when_the_fold_gets_no_better() -> None:
