@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from pipeline.learning import command as learning_command
 from pipeline.log import command as log_command
 from pipeline.mixed_parser import MixedParser
 from pipeline.monitor import command as monitor_command
+from pipeline.quantity import count, seconds
 from pipeline.record import command as record_command
 from pipeline.replay import command as replay_command
 from pipeline.retrieval import command as retrieval_command
@@ -53,7 +53,7 @@ def _add_run_commands(commands: Any) -> None:
         _add_set(parser)
         _add_json(parser)
         parser.add_argument(
-            "--seconds", type=_seconds, help="stop so long after the first prediction"
+            "--seconds", type=seconds, help="stop so long after the first prediction"
         )
         parser.add_argument("--record", type=Path, metavar="FILE", help="record into it, as x.mcap")
     record_command.add_arguments(commands)
@@ -95,19 +95,19 @@ def _add_model_commands(commands: Any) -> None:
     latency_command.add_run_arguments(bench)
     latency_command.add_engine_arguments(bench)
     limit_command.add_limit_arguments(bench)
-    bench.add_argument("--frames", type=_count, default=600, help="of camera, readers")
-    bench.add_argument("--runs", type=_count, default=5, help="of transport, readers, log, record")
+    bench.add_argument("--frames", type=count, default=600, help="of camera, readers")
+    bench.add_argument("--runs", type=count, default=5, help="of transport, readers, log, record")
     bench.add_argument(
-        "--seconds", type=_seconds, default=20.0, help="of each run of run and record"
+        "--seconds", type=seconds, default=20.0, help="of each run of run and record"
     )
     compare = _add(commands, "compare-fusions", "train and measure each fusion (needs torch)")
     compare.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="default: the home")
     compare.add_argument("logs", nargs="*", type=Path, metavar="LOG", help="to train on")
     compare.add_argument("--judge", nargs="+", type=Path, metavar="LOG", help="logs to judge by")
-    compare.add_argument("--seeds", type=_count, default=1, help="how many, from --seed on")
+    compare.add_argument("--seeds", type=count, default=1, help="how many, from --seed on")
     compare.add_argument("--out", type=Path, default=Path("runs/fusions"), help="for the bundles")
-    compare.add_argument("--scenes", type=_count, default=1000, help="without logs")
-    compare.add_argument("--epochs", type=_count, help="default: those of CONFIG, or 6")
+    compare.add_argument("--scenes", type=count, default=1000, help="without logs")
+    compare.add_argument("--epochs", type=count, help="default: those of CONFIG, or 6")
     compare.add_argument("--seed", type=int, default=7)
     compare.add_argument("--only", nargs="+", choices=FUSIONS, default=FUSIONS, help="these")
     for parser in (bench, compare):
@@ -129,22 +129,6 @@ def _add_control_commands(commands: Any) -> None:
         parser.add_argument("--run", default="", help="name of the run, if several are running")
         parser.add_argument("--run-dir", type=Path, help="its directory, if it is not the default")
         _add_json(parser)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return seconds
 
 
 def _add_set(parser: argparse.ArgumentParser) -> None:

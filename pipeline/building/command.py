@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.quantity import whole
+
 if TYPE_CHECKING:
     from engines.options import EngineOptions
     from engines.tensorrt.cache import Cache
@@ -38,7 +40,12 @@ def add_arguments(commands: Any) -> None:
     build.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
     build.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override")
     prune = whats.add_parser("prune", help="remove remains, and what was not used for longest")
-    prune.add_argument("--max-mb", type=_megabytes, default=4096, help="keep so much; default 4096")
+    prune.add_argument(
+        "--max-mb",
+        type=whole("whole number of megabytes", 0),
+        default=4096,
+        help="keep so much; default 4096",
+    )
     _add_cache(prune)
     _add_verify(whats.add_parser("verify", help="check the cache, or accuracy on a recording"))
 
@@ -161,9 +168,3 @@ def _say(text: str, result: Any) -> int:
     shown = text if result is None else msgspec.json.encode(result).decode()
     sys.stdout.write(shown + "\n")
     return 0
-
-
-def _megabytes(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of megabytes")
-    return int(text)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pipeline.quantity import seconds, whole
 
 if TYPE_CHECKING:
     from pipeline.calibration.measurement import Events
     from pipeline.config import Config
 
 MIN_PAIRS = 5  # as in pipeline.calibration.delay, which loads numpy
+PAIRS = f"number from {MIN_PAIRS} to 1000"
 
 
 def add_arguments(commands: Any) -> None:
@@ -26,8 +28,14 @@ def add_arguments(commands: Any) -> None:
     made.add_argument("--camera", default="", metavar="NAME", help="if there are several")
     made.add_argument("--microphone", default="", metavar="NAME", help="if there are several")
     made.add_argument("--from", dest="file", type=Path, metavar="FILE", help="a log, or a film")
-    made.add_argument("--pairs", type=_pairs, default=12, metavar="N", help="default: 12")
-    made.add_argument("--seconds", type=_seconds, default=120.0, help="at most; default: 120")
+    made.add_argument(
+        "--pairs",
+        type=whole(PAIRS, MIN_PAIRS, 1000),
+        default=12,
+        metavar="N",
+        help="default: 12",
+    )
+    made.add_argument("--seconds", type=seconds, default=120.0, help="at most; default: 120")
     made.add_argument("--dry-run", action="store_true", help="write nothing")
     made.add_argument("--json", action="store_true", help="end with one line of JSON")
 
@@ -100,19 +108,3 @@ def _text(found: dict[str, Any]) -> str:
     verb = "is now" if found["written"] else "would be"
     lines += [f"{s}: offset_ms {verb} {ms:g}" for s, ms in found["offset_ms"].items()]
     return "\n".join(lines)
-
-
-def _pairs(text: str) -> int:
-    if not text.isdecimal() or not MIN_PAIRS <= int(text) <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from {MIN_PAIRS} to 1000")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return seconds

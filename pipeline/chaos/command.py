@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from pipeline.quantity import number
 
 EXIT_BROKEN = 1
 
@@ -18,7 +19,12 @@ def add_arguments(commands: Any) -> None:
     made = commands.add_parser("chaos", help=text, description=text)
     made.set_defaults(command="chaos")
     made.add_argument("plan", type=Path, metavar="PLAN", help="a TOML file")
-    made.add_argument("--minutes", type=_minutes, metavar="M", help="over and over for so long")
+    made.add_argument(
+        "--minutes",
+        type=number("number of minutes above 0"),
+        metavar="M",
+        help="over and over for so long",
+    )
     made.add_argument("--json", action="store_true", help="end with one line of JSON")
 
 
@@ -44,13 +50,3 @@ def chaos(arguments: argparse.Namespace) -> int:
     for line in result["broken"]:
         sys.stderr.write(f"broken: {line}\n")
     return EXIT_BROKEN if result["broken"] else 0
-
-
-def _minutes(text: str) -> float:
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = math.nan
-    if not (math.isfinite(minutes) and minutes > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes above 0")
-    return minutes

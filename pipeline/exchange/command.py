@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from pathlib import Path
 from typing import Any
+
+from pipeline.quantity import positive, whole
 
 
 def add_arguments(commands: Any) -> None:
@@ -43,17 +44,29 @@ def _add_import(commands: Any) -> None:
     bring.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="as x.mcap")
     bring.add_argument("--name", default="", help="of the streams, as in camera/NAME")
     bring.add_argument(
-        "--jpeg", type=_quality, metavar="QUALITY", help="keep pictures as JPEG, 1 to 100"
+        "--jpeg",
+        type=whole("quality of 1 to 100", 1, 100),
+        metavar="QUALITY",
+        help="keep pictures as JPEG, 1 to 100",
     )
     bring.add_argument("--compression", choices=["none", "lz4", "zstd"], default="none")
     bring.add_argument(
-        "--rate-hz", type=_positive, default=10.0, help="of a folder of pictures (default 10)"
+        "--rate-hz",
+        type=positive,
+        default=10.0,
+        help="of a folder of pictures (default 10)",
     )
     bring.add_argument(
-        "--sample-rate-hz", type=_rate, default=16_000, help="of the sound (default 16000)"
+        "--sample-rate-hz",
+        type=whole("rate of 1000 to 384000 Hz", 1000, 384_000),
+        default=16_000,
+        help="of the sound (default 16000)",
     )
     bring.add_argument(
-        "--gap-s", type=_positive, default=12.0, help="between items of a manifest (default 12)"
+        "--gap-s",
+        type=positive,
+        default=12.0,
+        help="between items of a manifest (default 12)",
     )
     bring.add_argument(
         "--map",
@@ -128,28 +141,6 @@ def _add(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     made.set_defaults(command=name)
     made.add_argument("--json", action="store_true", help="end with one line of JSON")
     return made
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not (math.isfinite(value) and 0 < value <= 1e6):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return value
-
-
-def _rate(text: str) -> int:
-    if not text.isdecimal() or not 1000 <= int(text) <= 384_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no rate of 1000 to 384000 Hz")
-    return int(text)
-
-
-def _quality(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is no quality of 1 to 100")
-    return int(text)
 
 
 def _topic(text: str) -> tuple[str, str]:

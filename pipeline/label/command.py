@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pipeline.quantity import number, seconds
+
 if TYPE_CHECKING:
     from pipeline.config import Config
     from pipeline.label.truth import Truths
@@ -39,15 +41,20 @@ def add_arguments(commands: Any) -> None:
         "--truth", action="store_true", help="of the simulated home: all that is known of it"
     )
     origin.add_argument("--predictions", action="store_true", help="sure ones, for review")
-    setting.add_argument("--above", type=_score, default=0.9, help="least score (default 0.9)")
+    setting.add_argument(
+        "--above",
+        type=number("score from 0 to 1", 0, 1),
+        default=0.9,
+        help="least score (default 0.9)",
+    )
     setting.add_argument("--name", type=_name, help="of the one set (default: truth, or predicted)")
     _add(actions, "list", "show the sets of labels and how long each label lasts")
     merging = _add(actions, "merge", "write a new log that holds the labels from beside this one")
     merging.add_argument("-o", "--out", type=Path, required=True, metavar="NEW")
     splitting = _add(actions, "split", "split into parts that share no sample, in whole blocks")
     splitting.add_argument("--parts", type=_parts, default=PARTS, help=f"default {PARTS}")
-    splitting.add_argument("--block-s", type=_seconds, help="length of a block of time")
-    splitting.add_argument("--guard-s", type=_seconds, help="gap between blocks of two parts")
+    splitting.add_argument("--block-s", type=seconds, help="length of a block of time")
+    splitting.add_argument("--guard-s", type=seconds, help="gap between blocks of two parts")
     splitting.add_argument("--seed", type=int, default=1)
     splitting.add_argument("--name", type=_name, default="truth", help="of the set to balance")
 
@@ -199,20 +206,6 @@ def _add(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
     made.add_argument("file", type=Path, metavar="FILE", help="a log")
     made.add_argument("--json", action="store_true", help="end with one line of JSON")
     return made
-
-
-def _score(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no score from 0 to 1")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = _number(text)
-    if not 0 < value <= 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return value
 
 
 def _number(text: str) -> float:

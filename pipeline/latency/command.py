@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pipeline.quantity import seconds_or_none, whole
 
 if TYPE_CHECKING:
     from pipeline.child import Stop
@@ -28,7 +29,13 @@ def add_run_arguments(bench: Any) -> None:
     )
     group = bench.add_argument_group("run: where the time from the sensor to the prediction goes")
     group.add_argument("--flat", action="store_true", help="a log as fast as it computes")
-    group.add_argument("--warm-up", type=_seconds, default=1.0, metavar="S", help="not counted")
+    group.add_argument(
+        "--warm-up",
+        type=seconds_or_none,
+        default=1.0,
+        metavar="S",
+        help="not counted",
+    )
     group.add_argument("--hlog", type=Path, metavar="FILE", help="write HDR histograms")
     group.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
     group.add_argument("--budget", type=Path, metavar="FILE", help="exit with 1 if it is broken")
@@ -38,7 +45,13 @@ def add_run_arguments(bench: Any) -> None:
         metavar=("A", "B"),
         help="two TOML files, bundles, or results of --json: how much slower is B?",
     )
-    group.add_argument("--rounds", type=_rounds, default=8, metavar="N", help="of --compare")
+    group.add_argument(
+        "--rounds",
+        type=whole("number of rounds, at least 4", 4),
+        default=16,
+        metavar="N",
+        help="of --compare (default 16)",
+    )
     group.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override")
 
 
@@ -65,9 +78,18 @@ def add_arguments(commands: Any) -> None:
         help="a log that holds predictions, or the TOML file of a run that is going",
     )
     made.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="as trace.json")
-    made.add_argument("--start", type=_seconds, default=0.0, metavar="S", help="of a log")
     made.add_argument(
-        "--duration", type=_seconds, metavar="S", help="for so long; of a run 10 s, or until Ctrl-C"
+        "--start",
+        type=seconds_or_none,
+        default=0.0,
+        metavar="S",
+        help="of a log",
+    )
+    made.add_argument(
+        "--duration",
+        type=seconds_or_none,
+        metavar="S",
+        help="for so long; of a run 10 s, or until Ctrl-C",
     )
 
 
@@ -187,19 +209,3 @@ def _print(found: dict[str, Any], text: str, as_json: bool) -> None:
     import msgspec
 
     sys.stdout.write((msgspec.json.encode(found).decode() if as_json else text) + "\n")
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
-    return seconds
-
-
-def _rounds(text: str) -> int:
-    if not text.isdecimal() or int(text) < 4:
-        raise argparse.ArgumentTypeError(f"{text!r}: at least 4 rounds are needed")
-    return int(text)

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pipeline.quantity import count, positive
+
 if TYPE_CHECKING:
     from pipeline.child import Stop
     from pipeline.latency.sweep import Ask, Point, Sweep
@@ -20,17 +22,21 @@ Found: TypeAlias = "tuple[dict[str, Any], str]"
 def add_limit_arguments(bench: Any) -> None:
     """Add those of the four; they share --json, --html and --bundle with the other benchmarks."""
     group = bench.add_argument_group("sweep, overload: how much this machine can take")
-    group.add_argument("--cameras", nargs="+", type=_count, default=[1, 2, 4], metavar="N")
+    group.add_argument("--cameras", nargs="+", type=count, default=[1, 2, 4], metavar="N")
     group.add_argument(
         "--sizes", nargs="+", type=_size, default=[(640, 480)], metavar="WxH", help="of pictures"
     )
     group.add_argument(
-        "--deadline", type=_positive, default=50.0, metavar="MS", help="from tick to prediction"
+        "--deadline",
+        type=positive,
+        default=50.0,
+        metavar="MS",
+        help="from tick to prediction",
     )
-    group.add_argument("--each", type=_positive, default=3.0, metavar="S", help="of one load")
+    group.add_argument("--each", type=positive, default=3.0, metavar="S", help="of one load")
     group = bench.add_argument_group("node, start: the node alone, and the way to its first word")
-    group.add_argument("--ticks", type=_count, default=1000, metavar="N", help="of node")
-    group.add_argument("--starts", type=_count, default=10, metavar="N", help="of start TARGET")
+    group.add_argument("--ticks", type=count, default=1000, metavar="N", help="of node")
+    group.add_argument("--starts", type=count, default=10, metavar="N", help="of start TARGET")
 
 
 def bench_limits(arguments: argparse.Namespace) -> int:
@@ -110,22 +116,6 @@ def _start(arguments: argparse.Namespace, stop: Stop) -> Found:
     file = Path(arguments.target)
     found = cold_start.bench_start(file, load(file), arguments.starts, stop)
     return found, cold_start.text(found)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return number
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.fusion.name import FUSIONS
+from pipeline.quantity import count
 
 if TYPE_CHECKING:
     from engines.plan import Model
@@ -34,7 +35,7 @@ def add_arguments(commands: Any) -> None:
         help="a TOML file with the table [model]; default: that of the shipped bundle",
     )
     made.add_argument("logs", nargs="*", type=Path, metavar="LOG", help="a labelled log")
-    made.add_argument("--scenes", type=_count, help=f"without logs: how many (default {SCENES})")
+    made.add_argument("--scenes", type=count, help=f"without logs: how many (default {SCENES})")
     made.add_argument("--seed", type=int, help="of the scenes and of the training")
     made.add_argument("--out", type=Path, help="the bundle's folder; default: fusion.bundle")
     made.add_argument("--fusion", choices=FUSIONS, help="in place of that of the configuration")
@@ -135,9 +136,3 @@ def _tell(lines: Sequence[str]) -> None:
     if os.environ.get("RANK", "0") == "0":
         for line in lines:
             sys.stderr.write(f"{line}\n")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pipeline.quantity import number, seconds_or_none
 
 if TYPE_CHECKING:
     from pipeline.log.reader import LogReader
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from pipeline.replay.virtual import WindowMode
 
 log = logging.getLogger(__name__)
+
+# A bus has no reader to wait for: as fast as it computes goes into the node only.
+SPEED = number("speed above 0; without --bus a replay is as fast as can be", 1e-6)
 
 
 def add_arguments(commands: Any) -> None:
@@ -24,8 +28,14 @@ def add_arguments(commands: Any) -> None:
     made.set_defaults(command="replay")
     made.add_argument("file", type=Path, metavar="FILE", help="a log")
     made.add_argument("--config", type=Path, metavar="FILE", help="in place of the log's own")
-    made.add_argument("--start", type=_seconds, default=0.0, metavar="S", help="from here on")
-    made.add_argument("--duration", type=_seconds, metavar="S", help="for so long")
+    made.add_argument(
+        "--start",
+        type=seconds_or_none,
+        default=0.0,
+        metavar="S",
+        help="from here on",
+    )
+    made.add_argument("--duration", type=seconds_or_none, metavar="S", help="for so long")
     made.add_argument("--streams", type=_names, default=(), metavar="A,B", help="only these")
     made.add_argument("--remap", action="append", default=[], metavar="OLD=NEW", help="rename")
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override")
@@ -49,7 +59,7 @@ def _add_node_arguments(group: Any) -> None:
 
 def _add_bus_arguments(group: Any) -> None:
     group.add_argument("--bus", action="store_true", help="publish the streams as their sensors do")
-    group.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="2: twice as fast")
+    group.add_argument("--speed", type=SPEED, default=1.0, metavar="X", help="2: twice as fast")
     group.add_argument("--loop", action="store_true", help="start again at the end")
 
 
@@ -124,22 +134,3 @@ def _print(result: dict[str, Any] | None, text: str) -> None:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
-
-
-def _seconds(text: str) -> float:
-    return _number(text, "no number of seconds", 0.0)
-
-
-def _speed(text: str) -> float:
-    # A bus has no reader to wait for: as fast as it computes goes into the node only.
-    return _number(text, "no speed above 0; without --bus a replay is as fast as can be", 1e-6)
-
-
-def _number(text: str, complaint: str, least: float) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and number >= least):
-        raise argparse.ArgumentTypeError(f"{text!r} is {complaint}")
-    return number
