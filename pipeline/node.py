@@ -202,6 +202,8 @@ class FusionNode:
     def _window(self, stream: str, now_ns: int) -> Window | None:
         """The newest window, or that which was used last while encoding another has to wait."""
         window = self._windows.window(stream, now_ns)
+        if window is not None:
+            self.reuse.want(stream, window[-1].seq)
         last = self.reuse.last(stream, now_ns)
         if window is None or last is None or self._inputs[stream].is_encoded(window[-1]):
             return window

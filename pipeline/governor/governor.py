@@ -2,12 +2,14 @@
 
 Down a level: the 95th percentile of the latency is above the deadline, which is to say that more
 than one tick in twenty is late. A tick that was left out is late. That is judged over half a second
-and at least ten ticks, and as soon as it is certain.
+and at least ten ticks, and as soon as it is certain. Also down: one tick in a hundred was left out,
+and work took more than four fifths of the time.
 
-Up a level: for a second the 95th percentile was below 0.7 of the deadline, and the work, with
-twice the encoding, would leave two fifths of the time free. Where it would leave less, the latency
-alone cannot tell whether the next level holds: that is tried after a longer calm, which doubles
-each time that it did not.
+Up a level: for a second the 95th percentile was below 0.7 of the deadline, and the work of the next
+level would leave two fifths of the time free, or that of full rate a fifth: the load has gone. The
+next level encodes twice as much, but no more than what full rate would. Where less would be free,
+the latency alone cannot tell whether the next level holds: that is tried after a longer calm, which
+doubles each time that it did not.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ from pipeline.governor.level import LEVELS
 SPAN_NS = 500_000_000
 MIN_TICKS = 10
 LATE_SHARE = 0.05
+LEFT_OUT_SHARE = 0.01
 MIN_LATE = 2  # one late tick is chance
 CALM_DEADLINES = 0.7
 CALM_NS = 1_000_000_000
-LIGHT_SHARE = 0.6
+LIGHT_SHARE, FULL_SHARE = 0.6, 0.8  # of the time: work at the next level, and at full rate
 SETTLE_NS = 100_000_000  # what waits at a step was made before it
 PATIENCE_NS, MAX_PATIENCE_NS = 15_000_000_000, 240_000_000_000
 FAILED_NS = 3_000_000_000  # a step up that is taken back so soon was one too many
@@ -32,12 +35,15 @@ FAILED_NS = 3_000_000_000  # a step up that is taken back so soon was one too ma
 class TickLoad:
     """What one prediction tells: `n_left_out` ticks before it have none.
 
-    `encode_ns` and `work_ns` are what encoding, and all work, took since the one before.
+    Since the one before, `n_encoded` windows were encoded, at full rate it had been `n_wanted`;
+    `encode_ns` and `work_ns` are what encoding, and all work, took.
     """
 
     at_ns: int
     latency_ns: int
     n_left_out: int
+    n_encoded: int
+    n_wanted: int
     encode_ns: int
     work_ns: int
 
@@ -59,6 +65,9 @@ class _Span:
     n: int = 0
     n_late: int = 0
     n_near: int = 0
+    n_left_out: int = 0
+    n_encoded: int = 0
+    n_wanted: int = 0
     encode_ns: int = 0
     work_ns: int = 0
 
@@ -66,8 +75,24 @@ class _Span:
         self.n += 1 + load.n_left_out
         self.n_late += (load.latency_ns > deadline_ns) + load.n_left_out
         self.n_near += (load.latency_ns > CALM_DEADLINES * deadline_ns) + load.n_left_out
+        self.n_left_out += load.n_left_out
+        self.n_encoded += load.n_encoded
+        self.n_wanted += load.n_wanted
         self.encode_ns += load.encode_ns
         self.work_ns += load.work_ns
+
+    def is_crowded(self, length_ns: int) -> bool:
+        """Whether ticks are left out because there is too much work."""
+        n_fewest = max(MIN_LATE - 1, LEFT_OUT_SHARE * self.n)
+        return self.n_left_out > n_fewest and self.work_ns > FULL_SHARE * length_ns
+
+    def is_light(self, length_ns: int) -> bool:
+        """Whether the next level will hold, as far as the work tells."""
+        times = max(1.0, self.n_wanted / self.n_encoded) if self.n_encoded else 1.0
+        rest_ns = self.work_ns - self.encode_ns
+        next_ns = rest_ns + self.encode_ns * min(2.0, times)
+        full_ns = rest_ns + self.encode_ns * times
+        return next_ns <= LIGHT_SHARE * length_ns or full_ns <= FULL_SHARE * length_ns
 
 
 @dataclass(slots=True)
@@ -107,12 +132,14 @@ class Governor:
     def _judge(self, span: _Span, now_ns: int) -> Step | None:
         """At the end of a span that was not late."""
         self._usual_n, self._span = span.n, _Span(now_ns)
+        if span.is_crowded(now_ns - span.begun_ns):
+            return self._down(span, now_ns)
         if span.n_near > LATE_SHARE * span.n:
             self._calm_ns = now_ns
             return None
         length_ns = now_ns - span.begun_ns
-        light = self._level and span.work_ns + span.encode_ns <= LIGHT_SHARE * length_ns
-        wait_ns = CALM_NS if light else self._patience_ns
+        is_light = self._level and span.is_light(length_ns)
+        wait_ns = CALM_NS if is_light else self._patience_ns
         if now_ns - self._calm_ns < wait_ns:
             return None
         if not self._level:  # full rate has held as long as was waited for it

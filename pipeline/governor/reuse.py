@@ -22,6 +22,8 @@ class Reuse:
         # Streams take turns: where all were encoded in one tick, that tick would be late.
         self._turns = {stream: turn for turn, stream in enumerate(max_ages_ns)}
         self._every, self._n_ticks = 1, 0
+        self.n_wanted = self.n_encoded = 0
+        self._newest: dict[str, int] = {}
         self._used: dict[str, int] = {}
         self._windows: dict[str, Window] = {}
 
@@ -45,8 +47,14 @@ class Reuse:
         """Whether the stream has not been encoded yet in its present turn."""
         return self._every == 1 or self._used.get(stream) != self._turn(stream)
 
+    def want(self, stream: str, newest_seq: int) -> None:
+        """The newest window ends with this sample: count what full rate would encode."""
+        self.n_wanted += self._newest.get(stream) != newest_seq
+        self._newest[stream] = newest_seq
+
     def encoded(self, stream: str) -> None:
         """A window of the stream is being encoded now."""
+        self.n_encoded += 1
         self._used[stream] = self._turn(stream)
 
     def last(self, stream: str, now_ns: int) -> Window | None:

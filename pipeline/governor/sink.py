@@ -42,13 +42,15 @@ class GovernorSink:
         self._reuse, self._sinks, self._cpu_ns = reuse, sinks, cpu_ns
         self._governor = Governor(int(deadline_ms * 1e6))
         self._before: tuple[Prediction, int] | None = None
+        self._counted = (0, 0)
         self._held: dict[int, _Held] = {}
         self._n_events = self._n_steps = 0
 
     def __call__(self, prediction: Prediction, latency_ns: int, n_left_out: int) -> None:
         """Take in a prediction, its latency, and how many ticks before it were left out."""
         before, cpu_ns = self._before, self._cpu_ns()
-        self._before = (prediction, cpu_ns)
+        counted, now = self._counted, (self._reuse.n_encoded, self._reuse.n_wanted)
+        self._before, self._counted = (prediction, cpu_ns), now
         if before is None:
             return
         encode_ns, fuse_ns = _encode_ns(before[0], prediction), _fuse_ns(prediction)
@@ -56,6 +58,8 @@ class GovernorSink:
             at_ns=prediction.t_emit_ns,
             latency_ns=latency_ns,
             n_left_out=n_left_out,
+            n_encoded=now[0] - counted[0],
+            n_wanted=now[1] - counted[1],
             encode_ns=encode_ns,
             # A GPU that is waited for takes time, and none of the CPU's.
             work_ns=max(cpu_ns - before[1], encode_ns + fuse_ns),

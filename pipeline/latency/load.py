@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from pathlib import Path
 
 import msgspec
@@ -124,9 +124,17 @@ class _Sender:
     pictures: int = 0
     late: int = 0
 
-    def begin(self, streams: list[str], now_ns: int) -> None:
-        for n, stream in enumerate(streams):  # not all at once
-            heappush(self._due, (now_ns + n * 1_000_000, stream))
+    def begin(self, streams: list[str], period_ns: int, now_ns: int) -> None:
+        """A phase: no two cameras see at the same moment, and the others go on as they were."""
+        cameras = [stream for stream in streams if kind_of(stream) == "camera"]
+        due_ns = {stream: due for due, stream in self._due}
+        for n, stream in enumerate(streams):
+            due_ns.setdefault(stream, now_ns + n * 1_000_000)
+        for n, stream in enumerate(cameras):
+            due_ns[stream] = now_ns + n * period_ns // len(cameras)
+        self.period_ns = period_ns
+        self._due = [(due, stream) for stream, due in due_ns.items()]
+        heapify(self._due)
 
     def next_ns(self) -> int:
         return self._due[0][0]
@@ -200,10 +208,9 @@ def send(config: Config, plan: Plan, stop: Stop) -> Sent:
         outlets.wait_for_readers(stop)
         outlets.report("running")
         until_ns = time.monotonic_ns()
-        sender.begin(list(config.streams), until_ns)
         for phase in plan.phases:
             begun_ns.append(until_ns)
-            sender.period_ns = round(1e9 / phase.rate_hz)
+            sender.begin(list(config.streams), round(1e9 / phase.rate_hz), until_ns)
             until_ns += int(phase.seconds * 1e9)
             _send_until(sender, until_ns, stop)
     finally:

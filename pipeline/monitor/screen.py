@@ -16,6 +16,7 @@ from pipeline.prediction import Prediction
 
 TOP_LABELS = 4
 BAR_WIDTH = 20
+SHARE_WIDTH = len("missing: frozen")
 BAD = "red"
 STATE_STYLES = {"running": "green", "muted": "dim", "starting": "yellow", "ended": "dim"}
 
@@ -57,14 +58,17 @@ def _streams(newest: Prediction, processes: Sequence[ProcessStatus], recent: Rec
     node = next((p.counters for p in processes if p.name == "node"), {})
     ppm = {p.name: p.counters["drift_ppm"] for p in processes if "drift_ppm" in p.counters}
     right = ("age ms", "p50 ms", "p99 ms", "weight")
-    table = _table(("stream", *right, "", "clock", "lost on the way"), right)
+    table = _table(("stream", *right, "", "clock", "lost"), right)
+    for column in (0, 1 + len(right)):  # a name, and why a stream is missing: on one line
+        table.columns[column].no_wrap = True
+    table.columns[1 + len(right)].min_width = SHARE_WIDTH
     for stream in (*newest.inputs, *newest.missing):
         drops = ", ".join(f"{n} {reason}" for reason, n in lost(stream, node).items())
         cells = _missing(newest, stream)
         if stream in newest.inputs:
             way_ms, weight = recent.stream_ms(stream), newest.weights.get(stream, 0.0)
             figures = (newest.ages_ns[stream] / 1e6, way_ms.get("p50", 0.0), way_ms.get("p99", 0.0))
-            bar = Text("#" * round(weight * BAR_WIDTH), style="cyan")
+            bar = Text("#" * round(weight * SHARE_WIDTH), style="cyan")
             cells = [*(Text(f"{ms:.1f}") for ms in figures), Text(f"{weight:.2f}"), bar]
         clock = Text(f"{ppm[stream]:+d} ppm" if stream in ppm else "-")
         table.add_row(Text(printable(stream)), *cells, clock, Text(printable(drops) or "-"))

@@ -21,25 +21,29 @@ MS = 1_000_000
 SECOND = 1000 * MS
 Seen: TypeAlias = "tuple[int, TickLoad, Step | None]"
 DEADLINE = 20 * MS
+WINDOWS = 10_000  # a tick, so that a share of them is a whole number
 
 
 @dataclass
 class Machine:
-    """A node in virtual time: `encode` ns of encoding a tick at full rate, `rest` of the others.
+    """A node in virtual time: `encode` ns of encoding a window, `rest` of the others a tick.
 
-    It ticks every `period` ns; a tick that it is too late for is left out.
+    It ticks every `period` ns; a tick that it is too late for is left out. A new window comes every
+    `apart` ticks, and its encoding is spread over them.
     """
 
     period: int
     rest: int
     encode: int
+    apart: int = 1
     now: int = 0
 
     def run(self, governor: Governor, seconds: float) -> Iterator[Seen]:
         until = self.now + int(seconds * SECOND)
         tick = self.now - self.now % self.period
         while tick < until:
-            encode = self.encode // governor.every
+            every = max(governor.every, self.apart)
+            encode = self.encode // every
             work = self.rest + encode
             self.now = max(self.now, tick) + work
             following = max(tick + self.period, self.now - self.now % self.period)
@@ -47,6 +51,8 @@ class Machine:
                 at_ns=self.now,
                 latency_ns=self.now - tick,
                 n_left_out=(following - tick) // self.period - 1,
+                n_encoded=WINDOWS // every,
+                n_wanted=WINDOWS // self.apart,
                 encode_ns=encode,
                 work_ns=work,
             )
@@ -81,6 +87,18 @@ def test_an_overload_is_met_within_five_seconds_and_left_within_ten(rate_hz: int
     assert late(after, begun, period) == 0
 
 
+def test_it_comes_back_where_ticks_cost_much_and_windows_are_few() -> None:
+    """A third of the time would be free at full rate: twice what is encoded now need not be."""
+    period = 2 * MS
+    governor = Governor(DEADLINE)
+    machine = Machine(period, rest=9 * period // 20, encode=2 * period)
+    list(machine.run(governor, 15))
+    assert governor.every >= 4
+    machine.apart = 9
+    list(machine.run(governor, 10))
+    assert governor.every == 1
+
+
 def test_what_fits_at_the_lower_level_alone_does_not_swing() -> None:
     """Full encoding would not fit: the way back is tried ever more rarely."""
     period = 10 * MS
@@ -97,7 +115,13 @@ def test_one_late_tick_is_chance() -> None:
     for n in range(1000):
         latency = 30 * MS if n % 50 == 0 else 5 * MS
         load = TickLoad(
-            at_ns=n * 10 * MS, latency_ns=latency, n_left_out=0, encode_ns=MS, work_ns=2 * MS
+            at_ns=n * 10 * MS,
+            latency_ns=latency,
+            n_left_out=0,
+            n_encoded=1,
+            n_wanted=1,
+            encode_ns=MS,
+            work_ns=2 * MS,
         )
         assert governor.observe(load) is None
 

@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 
+from pipeline.governor.reuse import Reuse
 from pipeline.inputs import window_rules
 from pipeline.node import FusionNode
 from pipeline.prediction import Prediction
@@ -97,3 +98,11 @@ def test_only_a_governed_prediction_says_so(samples: list[Sample]) -> None:
     assert "encode_every" not in free.report(0)
     assert saved.report(0)["encode_every"] == 2
     assert saved.canonical().keys() == free.canonical().keys()
+
+
+def test_what_full_rate_would_encode_is_counted() -> None:
+    reuse = Reuse({"camera/a": 1_000_000_000})
+    for seq in (4, 4, 5, 7):
+        reuse.want("camera/a", seq)
+    reuse.encoded("camera/a")
+    assert (reuse.n_wanted, reuse.n_encoded) == (3, 1)

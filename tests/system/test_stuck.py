@@ -56,7 +56,7 @@ def test_a_covered_camera_is_named_masked_and_shown(tmp_path: Path, config: str)
         assert status["last_error"] == "black: its picture is black"
         table = sensorium(tmp_path, "status").stdout
         assert "stuck (black)" in table
-        screen = sensorium(tmp_path, "top", "--once").stdout
+        screen = " ".join(sensorium(tmp_path, "top", "--once").stdout.split())
         assert "missing: black" in screen
         assert "camera/hall is black" in screen
         assert "microphone/room" in screen
