@@ -41,6 +41,6 @@ def make_optimizer(
     """AdamW, and a rate that rises and falls once."""
     groups = stage.groups()
     rates = [float(group["lr"]) for group in groups]
-    optimizer = torch.optim.AdamW(groups, recipe.rate, weight_decay=recipe.decay)
+    optimizer = torch.optim.AdamW(groups, recipe.rate, weight_decay=recipe.decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=n_steps)
     return optimizer, schedule

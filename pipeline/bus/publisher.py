@@ -63,6 +63,8 @@ class Publisher:
         stamp = (self._epoch, seq, time.monotonic_ns())
         if isinstance(sample, Frame) and (slot := self._slot(sample)) is not None:
             message = wire.encode_place(sample, stamp, slot)
+            if slot is not sample.memory:
+                slot.fill(sample.pixels)  # last: it leaves nothing else in the caches
         else:
             message = wire.encode(sample, stamp)
         if len(message) < COPY_BYTES:
@@ -83,7 +85,7 @@ class Publisher:
         return slot.array(shape), slot
 
     def _slot(self, frame: Frame) -> Slot | None:
-        """Where the pixels lie in the ring: lent before, or copied there now."""
+        """Where the pixels lie in the ring, if they were lent, or are to be copied to."""
         size_bytes = frame.pixels.nbytes
         if self._lock is None or size_bytes < INLINE_BYTES:
             return None
@@ -93,7 +95,7 @@ class Publisher:
         ring = self._ring
         if ring is None or ring.payload_bytes < size_bytes:
             ring = self._ring_for(size_bytes)
-        return ring.write(frame.pixels)
+        return ring.claim(size_bytes)
 
     def _ring_for(self, size_bytes: int) -> RingWriter:
         """The ring, made with the first large payload and anew for a larger one."""

@@ -84,6 +84,11 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
         """Make the slot invalid, for its writer to fill it."""
         self.arena.words[self.at] = self.generation - 1
 
+    def fill(self, payload: UInt8Array) -> None:
+        """Copy the payload in, and make the slot whole."""
+        self.array(payload.shape)[...] = payload
+        self.arena.words[self.at] = self.generation
+
     def commit(self) -> bool:
         """Make the slot whole; False if it is not our turn to write in it."""
         if self.arena.words[self.at] != self.generation - 1:
@@ -99,8 +104,8 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
 class RingWriter:
     """The publisher's side; it never waits for a reader.
 
-    `claim` lends the next slot, to be filled in place; it is whole once it is committed, and is
-    skipped if it never is. `write` does all of it with a copy.
+    `claim` lends the next slot; it is whole once it is filled, or was filled in place and is
+    committed, and is skipped if it never is.
     """
 
     def __init__(self, payload_bytes: int, n_slots: int) -> None:
@@ -128,17 +133,6 @@ class RingWriter:
         slot = Slot(self._arena, at, index, generation, size_bytes)
         slot.begin()
         return slot
-
-    def write(self, payload: UInt8Array) -> Slot:
-        """Copy a payload into the next slot."""
-        # What `claim` and `commit` do, in one piece: each call costs 5 us where all is cold.
-        arena, shape, n_before = self._arena, payload.shape, next(self._claims)
-        index, generation = n_before % self._n_slots, 2 * n_before + 2
-        at = PAGE_WORDS + index * arena.stride_words
-        arena.words[at] = generation - 1
-        (arena.arrays.get(shape) or arena.shaped(shape))[index][...] = payload
-        arena.words[at] = generation
-        return Slot(arena, at, index, generation, payload.nbytes)
 
     def share(self, connection: socket.socket) -> None:
         """Hand the arena to a reader."""

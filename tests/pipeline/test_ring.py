@@ -67,10 +67,17 @@ def pixels_of(value: int, n_bytes: int = 9_999) -> UInt8Array:
     return np.full((n_bytes // 3, 1, 3), value, np.uint8)
 
 
+def filled(writer: RingWriter, value: int) -> Slot:
+    """The next slot with a picture of this value."""
+    slot = writer.claim(pixels_of(value).nbytes)
+    slot.fill(pixels_of(value))
+    return slot
+
+
 def test_a_reader_sees_what_was_written(rings: tuple[RingWriter, RingReader]) -> None:
     writer, reader = rings
     for value in range(10):
-        slot = seen(reader, writer.write(pixels_of(value)))
+        slot = seen(reader, filled(writer, value))
         assert (slot.array((9_999,)) == value).all()
         assert slot.intact()
 
@@ -79,12 +86,12 @@ def test_a_slot_that_was_used_again_is_refused_and_noticed_after_use(
     rings: tuple[RingWriter, RingReader],
 ) -> None:
     writer, reader = rings
-    written = writer.write(pixels_of(1))
+    written = filled(writer, 1)
     slot = seen(reader, written)
     for _ in range(3):
-        writer.write(pixels_of(2))
+        filled(writer, 2)
     assert slot.intact()
-    writer.write(pixels_of(5))
+    filled(writer, 5)
     assert not slot.intact()
     assert (slot.array((9_999,)) == 5).all()
     with pytest.raises(OverwrittenError, match="used again"):
@@ -103,7 +110,7 @@ def test_a_reader_can_neither_write_nor_resize_the_memory(
     rings: tuple[RingWriter, RingReader],
 ) -> None:
     writer, reader = rings
-    slot = seen(reader, writer.write(pixels_of(1)))
+    slot = seen(reader, filled(writer, 1))
     assert not slot.array((9_999,)).flags.writeable
     fd = handed_over(writer)
     with pytest.raises(PermissionError):
