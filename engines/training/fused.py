@@ -39,7 +39,7 @@ class FusedStage:
         self.name, self.epochs = name, recipe.epochs
         self.parts = nn.ModuleList([model, alone])
         self._model, self._alone, self._teacher = model, alone, teacher
-        self._drawn = Exchange(rows, recipe.exchange)
+        self._drawn = Exchange(rows, recipe.exchange, recipe.faulty)
         self._spoil = {m: Spoiler(model.spec(m), recipe.seed) for m in model.encoders}
         self._streams = [model.spec(m).max_streams for m in model.encoders]
 

@@ -87,6 +87,8 @@ def test_an_exchanged_input_shows_the_label_and_a_lie_stays_a_lie() -> None:
     rows = stack(data, model)
     assert {n for n in range(60) if int(rows.lies[n]) != HONEST} == lying
     torch.manual_seed(0)
+    more = Exchange(rows, 0.0, faulty=0.5).take(torch.arange(48).repeat(20))
+    assert 0.55 < float((more.lies != HONEST).float().mean()) < 0.65  # a half, and a fifth of more
     drawn = Exchange(rows, 1.0).take(torch.arange(60))
     assert drawn.inputs["text"].equal(rows.inputs["text"])  # it may speak of the lie
     shows = {rows.inputs["readings"][n].numpy().tobytes(): truth[n] for n in range(60) if n % 5}
