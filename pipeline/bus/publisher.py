@@ -6,6 +6,7 @@ import math
 import os
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -63,11 +64,11 @@ class Publisher:
         stamp = (self._epoch, seq, time.monotonic_ns())
         if isinstance(sample, Frame) and (slot := self._slot(sample)) is not None:
             message = wire.encode_place(sample, stamp, slot)
-            if slot is not sample.memory:
-                slot.fill(sample.pixels)  # last: it leaves nothing else in the caches
-        else:
-            message = wire.encode(sample, stamp)
-        if len(message) < COPY_BYTES:
+            if slot is sample.memory:
+                self._send(message)
+            else:
+                slot.fill(sample.pixels, announce=partial(self._send, message))
+        elif len(message := wire.encode(sample, stamp)) < COPY_BYTES:
             self._send(message)
         else:
             self._send(message, copy=False)

@@ -3,7 +3,8 @@
 The memory is a sealed memfd. A reader gets its descriptor once, over a unix socket beside the
 endpoint, so that nothing has a name that could stay behind. Readers write nothing and cannot
 hold up the writer: a slot is used again after `n_slots` payloads, and a reader that may have
-been too slow sees it in the slot's generation.
+been too slow sees it in the slot's generation. A slot is announced before it is filled: the
+readers wake up while its payload is copied.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +37,26 @@ SERVE_S = 1.0
 # A reader is in the middle of its work: a publisher that does not answer at once is tried later.
 ATTACH_S = 0.1
 RETRY_S = 1.0
+# A payload is copied in well under a millisecond; a loaded machine may take the processor away.
+FILL_S = 0.1
+FILL_POLL_S = 20e-6
+LATE_BYTES = 2**20  # are copied about as fast as a reader wakes up
 F_SEAL_FUTURE_WRITE = 0x10  # linux/fcntl.h; Python has no name for it
+
+
+_fence_lock = threading.Lock()
+
+
+def fence() -> None:
+    """What was stored or read before is so for whatever comes after.
+
+    x86 keeps that order by itself, ARM does not: there the second lock is taken after the first
+    is released, and both are seen in this order.
+    """
+    with _fence_lock:
+        pass
+    with _fence_lock:
+        pass
 
 
 class Arena:
@@ -84,9 +105,18 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
         """Make the slot invalid, for its writer to fill it."""
         self.arena.words[self.at] = self.generation - 1
 
-    def fill(self, payload: UInt8Array) -> None:
-        """Copy the payload in, and make the slot whole."""
-        self.array(payload.shape)[...] = payload
+    def fill(self, payload: UInt8Array, announce: Callable[[], object] = lambda: None) -> None:
+        """Copy the payload in, and make the slot whole. `announce` tells the readers of it.
+
+        That is done a little early: they wake up while the last rows are copied, and wait for them.
+        """
+        target, n_rows = self.array(payload.shape), len(payload)
+        n_first = n_rows - min(n_rows, n_rows * LATE_BYTES // self.size_bytes)
+        if n_first:
+            target[:n_first] = payload[:n_first]
+        announce()
+        target[n_first:] = payload[n_first:]
+        fence()
         self.arena.words[self.at] = self.generation
 
     def commit(self) -> bool:
@@ -95,6 +125,17 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
             return False
         self.arena.words[self.at] = self.generation
         return True
+
+    def wait(self) -> None:
+        """Wait until the payload is whole. Raises OverwrittenError where it will not be."""
+        deadline_s = time.monotonic() + FILL_S
+        while (found := self.arena.words[self.at]) % 2 and found == self.generation - 1:
+            if time.monotonic() > deadline_s:
+                raise OverwrittenError("its publisher stopped in the middle of a picture")
+            time.sleep(FILL_POLL_S)
+        if found != self.generation:
+            raise OverwrittenError("the slot was used again")
+        fence()
 
     def intact(self) -> bool:
         """Whether the slot still holds this payload: ask again after use."""
@@ -163,10 +204,10 @@ class RingReader:
         if index >= self._n_slots or size_bytes > self._payload_bytes:
             raise OverwrittenError("a place outside the ring")
         arena = self._arena
-        at = PAGE_WORDS + index * arena.stride_words
-        if arena.words[at] != generation:
-            raise OverwrittenError("the slot was used again")
-        return Slot(arena, at, index, generation, size_bytes)
+        slot = Slot(arena, PAGE_WORDS + index * arena.stride_words, index, generation, size_bytes)
+        if not slot.intact():
+            slot.wait()
+        return slot
 
 
 class MappedRing:

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from pipeline.bus import ring
 from pipeline.bus.publisher import Publisher
 from pipeline.bus.ring import RING_NAME, RingReader, RingWriter, Slot, arena_socket, attach
 from pipeline.bus.subscriber import Subscriber
@@ -96,6 +98,28 @@ def test_a_slot_that_was_used_again_is_refused_and_noticed_after_use(
     assert (slot.array((9_999,)) == 5).all()
     with pytest.raises(OverwrittenError, match="used again"):
         seen(reader, written)
+
+
+def test_a_reader_waits_for_a_slot_that_is_being_filled(
+    rings: tuple[RingWriter, RingReader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, reader = rings
+    monkeypatch.setattr(ring, "FILL_S", LIMIT_S)
+    slot = writer.claim(pixels_of(3).nbytes)
+    with ThreadPoolExecutor(1) as pool:
+        got = pool.submit(seen, reader, slot)
+        assert not wait([got], 0.01).done
+        slot.fill(pixels_of(3))
+        assert (got.result(LIMIT_S).array((9_999,)) == 3).all()
+
+
+def test_a_slot_that_nobody_goes_on_to_fill_is_refused(
+    rings: tuple[RingWriter, RingReader],
+) -> None:
+    writer, reader = rings
+    slot = writer.claim(100)
+    with pytest.raises(OverwrittenError, match="stopped in the middle"):
+        seen(reader, slot)
 
 
 @pytest.mark.parametrize("place", [(4, 2, 5), (2**63, 2, 5), (0, 2, 2**40)])
