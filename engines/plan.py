@@ -95,13 +95,12 @@ class Train(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     share `distil` of its loss; 0 is none. `noise`, `drop` and `stale` are the shares of examples
     that have such a modality, `exchange` that of those made of the modalities of several examples
     of one label. `faults` is a label set that names the modality, or the kind of stream, that
-    shows something else than the others; the share `faulty` of the examples is drawn from those
-    that it names one for. `augment` is how strongly inputs are changed, `mirror`
-    whether pictures may be mirrored and their colours swapped. `alone` weighs what each modality
-    says alone, `encoder_rate` is the encoders' share of the rate once they have learned alone,
-    `average` how much of the running average of the weights a step keeps. The share `fold` of the
-    examples decides when to stop, after `patience` epochs without gain (0: never), and how sure
-    to be.
+    shows something else than the others: each modality then learns, too, whom to accuse. `augment`
+    is how strongly inputs are changed, `mirror` whether pictures may be mirrored and their colours
+    swapped. `alone` weighs what each modality says alone, `encoder_rate` is the encoders' share of
+    the rate once they have learned alone, `average` how much of the running average of the weights
+    a step keeps. The share `fold` of the examples decides when to stop, after `patience` epochs
+    without gain (0: never), and how sure to be.
     """
 
     epochs: Count = 12
@@ -117,7 +116,6 @@ class Train(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stale: Share = 0.08
     exchange: Share = 0.0
     faults: str = ""
-    faulty: Share = 0.0
     augment: Share = 1.0
     mirror: bool = False
     alone: Annotated[float, Meta(ge=0)] = 1.0

@@ -2,8 +2,7 @@
 
 If modalities are independent given the label, an example keeps its label when the input of one of
 them comes from another example of that label. A modality that lies shows another label, and goes
-on lying: its input then comes from an example of any other label. Examples with such a modality
-are few; a share of all that are drawn is drawn from them alone.
+on lying: its input then comes from an example of any other label.
 """
 
 from __future__ import annotations
@@ -23,9 +22,8 @@ class Exchange:
     none ever lies, all but the last are.
     """
 
-    def __init__(self, rows: Rows, share: float, faulty: float = 0.0) -> None:
-        self._rows, self._share, self._faulty = rows, share, faulty
-        self._lying = torch.nonzero(rows.lies != HONEST).flatten()
+    def __init__(self, rows: Rows, share: float) -> None:
+        self._rows, self._share = rows, share
         liars = torch.unique(rows.lies[rows.lies != HONEST]).tolist()
         names = list(rows.inputs)
         self._moved = [names[n] for n in liars] if liars else names[:-1]
@@ -34,8 +32,7 @@ class Exchange:
 
     def take(self, index: Tensor) -> Rows:
         """The rows of an index, some with inputs of others."""
-        rows, index = self._rows, self._more_faulty(index)
-        taken = rows.take(index)
+        rows, taken = self._rows, self._rows.take(index)
         if not self._share or len(self._kinds) < 2:
             return taken
         inputs, ages_s, present = dict(taken.inputs), dict(taken.ages_s), dict(taken.present)
@@ -47,13 +44,6 @@ class Exchange:
             inputs[name] = rows.inputs[name][source]
             ages_s[name], present[name] = rows.ages_s[name][source], rows.present[name][source]
         return replace(taken, inputs=inputs, ages_s=ages_s, present=present)
-
-    def _more_faulty(self, index: Tensor) -> Tensor:
-        """A share of the numbers is drawn anew, from the rows in which a modality lies."""
-        if not self._faulty or not len(self._lying):
-            return index
-        drawn = self._lying[torch.randint(len(self._lying), index.shape, device=index.device)]
-        return torch.where(torch.rand(len(index), device=index.device) < self._faulty, drawn, index)
 
     def _pools(self, number: int, name: str) -> list[Tensor]:
         """The rows of each kind that have the modality, and in which it does not lie."""

@@ -39,7 +39,7 @@ class FusedStage:
         self.name, self.epochs = name, recipe.epochs
         self.parts = nn.ModuleList([model, alone])
         self._model, self._alone, self._teacher = model, alone, teacher
-        self._drawn = Exchange(rows, recipe.exchange, recipe.faulty)
+        self._drawn = Exchange(rows, recipe.exchange)
         self._spoil = {m: Spoiler(model.spec(m), recipe.seed) for m in model.encoders}
         self._streams = [model.spec(m).max_streams for m in model.encoders]
 
@@ -114,7 +114,7 @@ class FusedStage:
             if taught is not None:
                 soft = taught_loss(model, outputs, taught.answers_alone(name))
                 loss = (1.0 - share) * loss + share * soft
-            total = total + loss
+            total = total + loss + self._alone.accusation_loss(name, made, rows)
         return total
 
 

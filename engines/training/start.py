@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import nn
 
@@ -13,7 +11,6 @@ from engines.fusion.reliability import Reliability
 from engines.model import FusionModel
 from engines.training.alone import Alone
 
-GATE_OF_1 = math.log(math.e - 1.0)  # softplus of it is 1
 SMALL = 0.1
 
 
@@ -25,7 +22,7 @@ def begin_as_product(model: FusionModel, alone: Alone) -> None:
         return
     judge: EachLinear = method.judge
     if isinstance(method, Reliability):
-        _trust_all(method)
+        _correct_nothing(method)
     for number, layer in enumerate(alone.layers.values()):
         assert isinstance(layer, nn.Linear)
         judge.weight[number] = layer.weight.T
@@ -36,12 +33,9 @@ def begin_as_product(model: FusionModel, alone: Alone) -> None:
     model.fusion.entry.age.bias.zero_()
 
 
-def _trust_all(method: Reliability) -> None:
-    """Every gate is 1, and attention corrects nothing yet."""
-    gates, correction = method.trust[-1], method.head[-1]
-    assert isinstance(gates, nn.Linear)
+def _correct_nothing(method: Reliability) -> None:
+    """What attention adds begins near nothing."""
+    correction = method.head[-1]
     assert isinstance(correction, nn.Linear)
-    gates.weight.mul_(SMALL)
-    gates.bias.fill_(GATE_OF_1)
     correction.weight.mul_(SMALL)
     correction.bias.zero_()

@@ -23,7 +23,7 @@ class UnimodalStage:
     ) -> None:
         self.name = f"{prefix}alone-{name}"
         self.epochs = model.plan.train.unimodal_epochs
-        self.parts = nn.ModuleList([model.encoders[name], alone.layers[name]])
+        self.parts = nn.ModuleList([model.encoders[name], *alone.parts(name)])
         self._model, self._alone, self._modality, self._rows = model, alone, name, rows
         self._spoil = Spoiler(model.spec(name), model.plan.train.seed)
 
@@ -38,8 +38,9 @@ class UnimodalStage:
         inputs = augmented(model.spec(name), rows.inputs[name], model.plan.train)
         share = model.plan.train.noise / len(model.encoders)  # as often as in the main stage
         bad = chance(len(rows), share, inputs)
-        outputs = self._alone(name, model.encoders[name](self._spoil(inputs, bad)))
-        return loss_alone(model, outputs, rows, name)
+        tokens = model.encoders[name](self._spoil(inputs, bad))
+        accusing = self._alone.accusation_loss(name, tokens, rows)
+        return loss_alone(model, self._alone(name, tokens), rows, name) + accusing
 
     def fold_loss(self, rows: Rows) -> Tensor:
         """That of the rows as they are."""

@@ -18,11 +18,13 @@ from engines.model import make_model  # noqa: E402
 from engines.noise import noise_input  # noqa: E402
 from engines.plan import Train  # noqa: E402
 from engines.preprocess import text_input  # noqa: E402
+from engines.training.alone import Alone  # noqa: E402
 from engines.training.augment import augmented  # noqa: E402
 from engines.training.exchange import Exchange  # noqa: E402
 from engines.training.rows import HONEST, stack  # noqa: E402
 from engines.training.spoil import Spoiler  # noqa: E402
 from engines.training.text_augment import augmented_text, replaced  # noqa: E402
+from engines.training.unimodal import UnimodalStage  # noqa: E402
 from tests.engines.training_data import tiny_examples, tiny_plan  # noqa: E402
 
 assert HOME.audio is not None
@@ -87,11 +89,37 @@ def test_an_exchanged_input_shows_the_label_and_a_lie_stays_a_lie() -> None:
     rows = stack(data, model)
     assert {n for n in range(60) if int(rows.lies[n]) != HONEST} == lying
     torch.manual_seed(0)
-    more = Exchange(rows, 0.0, faulty=0.5).take(torch.arange(48).repeat(20))
-    assert 0.55 < float((more.lies != HONEST).float().mean()) < 0.65  # a half, and a fifth of more
     drawn = Exchange(rows, 1.0).take(torch.arange(60))
     assert drawn.inputs["text"].equal(rows.inputs["text"])  # it may speak of the lie
     shows = {rows.inputs["readings"][n].numpy().tobytes(): truth[n] for n in range(60) if n % 5}
     for n in range(60):
         shown = shows[drawn.inputs["readings"][n].numpy().tobytes()]
         assert (shown == truth[n]) == (n not in lying)
+
+
+def test_a_text_that_says_who_lies_learns_to_accuse() -> None:
+    data = tiny_examples(60)
+    for n in range(0, 60, 3):
+        text = data[n].inputs["text"].copy()
+        text[:, 0] = 120
+        targets = {**data[n].targets, "stale": ("readings",)}
+        data[n] = replace(data[n], inputs={**data[n].inputs, "text": text}, targets=targets)
+    torch.manual_seed(0)
+    model = make_model(tiny_plan(faults="stale", augment=0.0, noise=0.0), data)
+    rows, alone = stack(data, model), Alone(model)
+    stage = UnimodalStage("", model, alone, "text", rows)
+    optimizer = torch.optim.AdamW(stage.groups(), 1e-2)
+    for _ in range(80):
+        optimizer.zero_grad()
+        stage.loss(torch.arange(60)).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    accused = alone.accusers["text"](model.encoders["text"](rows.inputs["text"]).mean(1))
+    assert (accused.argmax(1) - 1).equal(rows.lies)
+
+
+def test_where_no_label_says_who_lies_nobody_learns_to_accuse() -> None:
+    model = make_model(tiny_plan(), tiny_examples(8))
+    rows, alone = stack(tiny_examples(8), model), Alone(model)
+    assert not alone.accusers
+    tokens = model.encoders["text"](rows.inputs["text"])
+    assert float(alone.accusation_loss("text", tokens, rows)) == 0.0
