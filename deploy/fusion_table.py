@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
-import msgspec
-
 from pipeline.command.answer import print_json
-from pipeline.error import SensoriumError
+from pipeline.evaluation.judge import judged, sensorium
 from pipeline.learning.training import CHECKPOINTS
 
 ONE_MISSING, ALONE = "one missing", "one alone"
@@ -39,11 +36,11 @@ def fusion_table(arguments: argparse.Namespace) -> int:
             folder = out / f"{name}-{seed}"
             if not (folder / "bundle.json").exists():
                 _share(out / f"{arguments.only[0]}-{seed}" / CHECKPOINTS, folder / CHECKPOINTS)
-                _sensorium("train", *_training(arguments, name, seed), "--out", str(folder))
-            found = _judged(folder, arguments.judge)
+                sensorium("train", *_training(arguments, name, seed), "--out", str(folder))
+            found = judged(folder, arguments.judge)
             rows[name].append(row_of(found))
             if name == arguments.only[0] and (folder / "product").is_dir():
-                for modality, row in rows_alone(_judged(folder / "product", arguments.judge)):
+                for modality, row in rows_alone(judged(folder / "product", arguments.judge)):
                     rows[modality].append(row)
     means = {name: mean_row(found) for name, found in rows.items()}
     if arguments.json:
@@ -66,21 +63,6 @@ def _training(arguments: argparse.Namespace, name: str, seed: int) -> list[str]:
     logs = [str(log) for log in arguments.logs]
     single = ["--set", "model.train.teachers=0"]
     return [str(arguments.config), *logs, "--fusion", name, "--seed", str(seed), *single, *epochs]
-
-
-def _judged(bundle: Path, logs: Iterable[Path]) -> dict[str, Any]:
-    told = _sensorium("evaluate", str(bundle), *map(str, logs), "--json")
-    found: dict[str, Any] = msgspec.json.decode(told.splitlines()[-1])
-    return found
-
-
-def _sensorium(*words: str) -> str:
-    command = [sys.executable, "-m", "pipeline.cli", *words]
-    sys.stderr.write(f"sensorium {' '.join(words)}\n")
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise SensoriumError(f"sensorium {words[0]} failed; what it said stands above")
-    return done.stdout
 
 
 def row_of(found: Mapping[str, Any]) -> Row:

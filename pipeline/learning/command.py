@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,13 +47,22 @@ def add_arguments(commands: Any) -> None:
         help="the samples published by the tick, or those that the recorded predictions name",
     )
     made.add_argument("--fresh", action="store_true", help="do not go on from a checkpoint")
+    made.add_argument(
+        "--judge",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="LOG",
+        help="then judge the bundle by other logs, beside the product of its modalities",
+    )
 
 
 def train(arguments: argparse.Namespace, simulation: Simulation) -> int:
     """Run `sensorium train`; under torchrun, one of its processes. Raises SensoriumError,
     EngineError."""
     from pipeline.learning.error import LearningError
-    from pipeline.learning.training import Order, learn, prepare
+    from pipeline.learning.training import Order, leads, learn, prepare
+    from pipeline.log.reader import LogReader
 
     prepare()
     config = _config(arguments, simulation)
@@ -63,13 +71,29 @@ def train(arguments: argparse.Namespace, simulation: Simulation) -> int:
         raise LearningError(f"{arguments.config}: has no table [model] that says what to train")
     if arguments.logs and arguments.scenes:
         raise LearningError("--scenes: learn from logs or from scenes, not from both")
+    for log in arguments.judge:  # not after an hour
+        LogReader(log).close()
     tasks, notes = _tasks(arguments, config, plan, simulation)
     _tell(notes)
     order = Order(
         plan=plan, out=out, made_by=_made_by(arguments), is_fresh=arguments.fresh, tell=_tell
     )
     learn(tasks, order)
+    if arguments.judge and leads():
+        sys.stdout.write(_judgement(arguments, out))
     return 0
+
+
+def _judgement(arguments: argparse.Namespace, out: Path) -> str:
+    """The bundle, and the product of what its modalities say alone, by logs to judge by."""
+    from pipeline.evaluation.judge import beside, judged
+    from pipeline.learning.training import RIVAL
+
+    more = ["--config", str(arguments.config)] if arguments.config else []
+    more += [word for override in arguments.set for word in ("--set", override)]
+    bundles = {out.name: out, RIVAL: out / RIVAL}
+    there = {name: path for name, path in bundles.items() if (path / "bundle.json").exists()}
+    return beside({name: judged(p, arguments.judge, *more) for name, p in there.items()})
 
 
 def _config(arguments: argparse.Namespace, simulation: Simulation) -> Config:
@@ -133,6 +157,8 @@ def _made_by(arguments: argparse.Namespace) -> str:
 
 def _tell(lines: Sequence[str]) -> None:
     """On the first process of several."""
-    if os.environ.get("RANK", "0") == "0":
+    from pipeline.learning.training import leads
+
+    if leads():
         for line in lines:
             sys.stderr.write(f"{line}\n")

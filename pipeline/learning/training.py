@@ -47,6 +47,11 @@ def prepare() -> None:
         torch.set_num_threads(processors())
 
 
+def leads() -> bool:
+    """Whether this is the first of the processes that train together, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def encoders_of(plan: Model) -> tuple[Encoders, str]:
     """What the encoders take, and the folder of a foreign tokenizer. Raises EngineError."""
     from engines.model import draft_specs
@@ -81,13 +86,12 @@ def _train(windows: Windows, order: Order) -> None:
     from engines.export import export, parity
     from engines.training.train import train_with_rival
 
-    leads = os.environ.get("RANK", "0") == "0"
     checkpoints = order.out / CHECKPOINTS
-    if order.is_fresh and leads:
+    if order.is_fresh and leads():
         shutil.rmtree(checkpoints, ignore_errors=True)
-    with training_bar(is_quiet=not leads) as report:
+    with training_bar(is_quiet=not leads()) as report:
         model, rival = train_with_rival(windows, order.plan, report, checkpoints)
-    if not leads:
+    if not leads():
         return
     compared = spread(windows, N_COMPARED)
     name = order.out.resolve().name

@@ -138,8 +138,16 @@ def test_a_bundle_is_trained_on_logs_judged_and_made_smaller(
 ) -> None:
     train, val, out = log(tmp_path, "a.mcap"), log(tmp_path, "b.mcap"), tmp_path / "out"
     config = plan(tmp_path)
-    code, _, errors = run(capsys, "train", config, train, "--out", out, "--seed", "3")
+    judge = ("--judge", val)
+    code, told, errors = run(capsys, "train", config, train, "--out", out, "--seed", "3", *judge)
     assert code == 0, errors
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told.splitlines()]
+    assert table[0] == ["", "out", "product"]
+    conditions = {
+        name: float(model) for name, model, _ in table[2:] if name not in ("stale", "ece")
+    }
+    assert conditions["accuracy, all there"] > 0.9
+    assert {"without text", "without readings", "noisy text", "robust"} < set(conditions)
     assert "176 windows: text in 100%" in errors
     assert "torch and ONNX Runtime differ by" in errors
     bundle = load_bundle(str(out))
@@ -177,6 +185,16 @@ def assert_differs(out: Path) -> None:
         for p in ("fp32", "fp16")
     ]
     assert 0 < np.abs(made[0] - made[1]).max() < 0.05
+
+
+def test_a_log_to_judge_by_is_looked_for_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("train", plan(tmp_path), log(tmp_path, "a.mcap"), "--out", tmp_path / "out")
+    code, _, errors = run(capsys, *words, "--judge", tmp_path / "none.mcap")
+    assert code == 2
+    assert "none.mcap: cannot be read" in errors
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
