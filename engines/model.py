@@ -18,7 +18,7 @@ from engines.example import Example
 from engines.fusion.entry import Sizes
 from engines.fusion.fusion import Fusion
 from engines.head.entry import make_head
-from engines.output import Output
+from engines.output import Output, main_head
 from engines.plan import EncoderPlan, ImagePlan, Model, TextPlan
 
 
@@ -44,7 +44,8 @@ class FusionModel(nn.Module):
         for name, output in self.outputs.items():
             self.slices[name] = slice(start, start + output.width)
             start += output.width
-        self.fusion = Fusion(plan.fusion, Sizes(plan.width, n, start))
+        main = self.slices.get(main_head(self.outputs), slice(None))
+        self.fusion = Fusion(plan.fusion, Sizes(plan.width, n, start, main))
         self.heads = nn.ModuleDict(
             {name: make_head(plan.head[name], output, n) for name, output in self.outputs.items()}
         )

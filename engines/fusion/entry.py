@@ -11,11 +11,13 @@ OLDEST_S = 30.0
 
 
 class Sizes(NamedTuple):
-    """What a fusion is made for: D, the number of modalities, and that of its outputs."""
+    """What a fusion is made for: D, the number of modalities, that of its outputs, and which of
+    them are the main head's."""
 
     width: int
     modalities: int
     outputs: int
+    main: slice = slice(None)
 
 
 class Entered(NamedTuple):

@@ -23,10 +23,10 @@ class Reliability(nn.Module):
     """Logits = sum of gate * the logits of one modality + those of attention over the modalities.
 
     A gate is the trust in a modality times the probability that it does not lie: that of Bayes'
-    rule from what all modalities hold likely, and from odds before. Trust and these odds read all
-    vectors, what each modality holds likely, and what is missing; the gate of a missing one is 0.
-    The weight of a slot is its modality's share of the gates, evenly over the modality's slots,
-    whose order is of no effect; the attention's correction is not in it.
+    rule from what all modalities hold likely of the main head, and from odds before. Trust and
+    these odds read all vectors, what each modality holds likely, and what is missing; the gate of
+    a missing one is 0. The weight of a slot is its modality's share of the gates, evenly over the
+    modality's slots, whose order is of no effect; the attention's correction is not in it.
     """
 
     def __init__(self, sizes: Sizes) -> None:
@@ -47,17 +47,17 @@ class Reliability(nn.Module):
     def forward(self, entered: Entered) -> tuple[Tensor, Tensor]:
         each = by_modality(entered, self.sizes.modalities)
         judged = self.judge(each.vectors)
-        likely = torch.log_softmax(judged.detach(), 2)  # the gates must not bend the votes
-        gates = self._gates(each, likely)
+        gates = self._gates(each, judged.detach())  # the gates must not bend the votes
         logits = average(gates, judged) + self._correction(each.vectors, each.there)
         return logits, average(shares(gates, each.there), each.slots)
 
-    def _gates(self, each: Modalities, likely: Tensor) -> Tensor:
+    def _gates(self, each: Modalities, judged: Tensor) -> Tensor:
+        likely = torch.log_softmax(judged, 2)
         seen = torch.cat([each.vectors.flatten(1), likely.flatten(1), each.there.float()], 1)
         trust, suspicion = self.gate(seen).chunk(2, 1)
-        unknown = torch.full_like(likely, -math.log(self.sizes.outputs))
-        known = torch.where(each.there.unsqueeze(2), likely, unknown)
-        odds = suspicion + odds_of_a_liar(known) + masked(each.there)
+        # A missing one holds all classes equally likely: it speaks neither for nor against others.
+        votes = torch.where(each.there.unsqueeze(2), judged[:, :, self.sizes.main], 0.0)
+        odds = suspicion + odds_of_a_liar(torch.log_softmax(votes, 2)) + masked(each.there)
         lies = torch.softmax(nn.functional.pad(odds, (1, 0)), 1)[:, 1:]
         gates = nn.functional.softplus(trust) * (1.0 - lies)
         return torch.where(each.there, gates, torch.zeros_like(gates))

@@ -38,7 +38,7 @@ SERVE_S = 1.0
 ATTACH_S = 0.1
 RETRY_S = 1.0
 # A payload is copied in well under a millisecond; a loaded machine may take the processor away.
-FILL_S = 0.1
+FILL_S = 0.05
 FILL_POLL_S = 20e-6
 LATE_BYTES = 2**20  # are copied about as fast as a reader wakes up
 F_SEAL_FUTURE_WRITE = 0x10  # linux/fcntl.h; Python has no name for it

@@ -64,18 +64,22 @@ def test_who_knows_nothing_and_who_is_all_too_sure_give_finite_odds() -> None:
     assert torch.isfinite(odds_of_a_liar(one_output)).all()
 
 
-def test_reliability_gives_less_weight_to_the_one_that_contradicts() -> None:
+@pytest.mark.parametrize(("main", "trusted"), [(slice(4), False), (slice(4, 8), True)])
+def test_reliability_gives_less_weight_to_who_contradicts_in_the_main_head(
+    main: slice, *, trusted: bool
+) -> None:
     torch.manual_seed(0)
-    fusion = Fusion("reliability", Sizes(4, 3, 4)).eval()
+    fusion = Fusion("reliability", Sizes(8, 3, 8, main)).eval()
     method = fusion.method
     assert isinstance(method, Reliability)
     with torch.no_grad():
-        method.judge.weight[:] = 6.0 * torch.eye(4)
+        method.judge.weight[:] = 6.0 * torch.eye(8)
+        method.gate[0].weight.zero_()  # type: ignore[operator]
         for parameter in (*fusion.entry.kind.parameters(), *fusion.entry.age.parameters()):
             parameter.zero_()
-    tokens = torch.eye(4)[[1, 1, 3]][None]
-    slots = (tokens, torch.arange(3)[None], torch.zeros(1, 3), torch.ones(1, 3))
+    tokens = torch.eye(8)[[1, 1, 3]] + torch.eye(8)[[5, 5, 5]]
+    slots = (tokens[None], torch.arange(3)[None], torch.zeros(1, 3), torch.ones(1, 3))
     with torch.no_grad():
-        logits, weight = fusion.logits(*slots)
-    assert int(logits.argmax()) == 1
-    assert float(weight[0, 2]) < 0.5 * float(weight[0, :2].min())
+        _, weight = fusion.logits(*slots)
+    assert (float(weight[0, 2]) > 0.9 * float(weight[0, 0])) == trusted
+    assert (float(weight[0, 2]) < 0.5 * float(weight[0, 0])) != trusted
