@@ -100,6 +100,24 @@ def test_a_slot_that_was_used_again_is_refused_and_noticed_after_use(
         seen(reader, written)
 
 
+@pytest.mark.parametrize(("n_rows", "n_first"), [(100, 0), (1024, 683)])
+def test_readers_are_told_before_the_last_part_is_copied(n_rows: int, n_first: int) -> None:
+    pixels = np.full((n_rows, 1024, 3), 7, np.uint8)[:, ::-1]  # does not lie in one piece
+    writer = RingWriter(pixels.nbytes, n_slots=2)
+    slot = writer.claim(pixels.nbytes)
+    told: list[tuple[bool, list[int]]] = []
+
+    def announce() -> None:
+        there = slot.array(pixels.shape)[:, 0, 0]
+        told.append((slot.intact(), np.flatnonzero(there == 7).tolist()))
+
+    slot.fill(pixels, announce)
+    assert told == [(False, list(range(n_first)))]
+    assert slot.intact()
+    assert (slot.array(pixels.shape) == pixels).all()
+    writer.close()
+
+
 def test_a_reader_waits_for_a_slot_that_is_being_filled(
     rings: tuple[RingWriter, RingReader], monkeypatch: pytest.MonkeyPatch
 ) -> None:
