@@ -18,7 +18,7 @@ from engines.example import Example
 from engines.fusion.entry import Sizes
 from engines.fusion.fusion import Fusion
 from engines.head.entry import make_head
-from engines.output import Output, main_head
+from engines.output import ClassifyOutput, Output, main_head
 from engines.plan import EncoderPlan, ImagePlan, Model, TextPlan
 
 
@@ -44,8 +44,9 @@ class FusionModel(nn.Module):
         for name, output in self.outputs.items():
             self.slices[name] = slice(start, start + output.width)
             start += output.width
-        main = self.slices.get(main_head(self.outputs), slice(None))
-        self.fusion = Fusion(plan.fusion, Sizes(plan.width, n, start, main))
+        main = main_head(self.outputs)
+        classes = self.slices[main] if isinstance(outputs[main], ClassifyOutput) else None
+        self.fusion = Fusion(plan.fusion, Sizes(plan.width, n, start, classes))
         self.heads = nn.ModuleDict(
             {name: make_head(plan.head[name], output, n) for name, output in self.outputs.items()}
         )

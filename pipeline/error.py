@@ -34,4 +34,5 @@ class ControlError(SensoriumError):
 
 
 class OverwrittenError(SensoriumError):
-    """A payload in shared memory is gone: its reader was too slow, or its writer died."""
+    """A payload in shared memory is gone: its reader was too slow, or its writer died
+    or was late."""

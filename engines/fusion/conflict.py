@@ -21,5 +21,13 @@ def odds_of_a_liar(likely: Tensor) -> Tensor:
     n_others = max(1, likely.shape[2] - 1)
     others = torch.log((1.0 - likely.exp()).clamp(min=LEAST)) - math.log(n_others)
     total = likely.sum(1, keepdim=True)
-    honest = torch.logsumexp(total, 2)
-    return torch.logsumexp(total - likely + others, 2) - honest
+    return _log_sum(total - likely + others) - _log_sum(total)
+
+
+def _log_sum(exponents: Tensor) -> Tensor:
+    """The logarithm of the sum of exponentials over the last axis.
+
+    TensorRT's parser makes of torch.logsumexp one that has no sum left where all are small.
+    """
+    top = exponents.amax(2, keepdim=True)
+    return torch.log((exponents - top).exp().sum(2)) + top.squeeze(2)

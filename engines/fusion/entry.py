@@ -12,12 +12,12 @@ OLDEST_S = 30.0
 
 class Sizes(NamedTuple):
     """What a fusion is made for: D, the number of modalities, that of its outputs, and which of
-    them are the main head's."""
+    them are the classes of the main head, if it has some."""
 
     width: int
     modalities: int
     outputs: int
-    main: slice = slice(None)
+    classes: slice | None = None
 
 
 class Entered(NamedTuple):

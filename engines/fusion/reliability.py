@@ -55,12 +55,18 @@ class Reliability(nn.Module):
         likely = torch.log_softmax(judged, 2)
         seen = torch.cat([each.vectors.flatten(1), likely.flatten(1), each.there.float()], 1)
         trust, suspicion = self.gate(seen).chunk(2, 1)
-        # A missing one holds all classes equally likely: it speaks neither for nor against others.
-        votes = torch.where(each.there.unsqueeze(2), judged[:, :, self.sizes.main], 0.0)
-        odds = suspicion + odds_of_a_liar(torch.log_softmax(votes, 2)) + masked(each.there)
+        odds = suspicion + self._contradiction(each, judged) + masked(each.there)
         lies = torch.softmax(nn.functional.pad(odds, (1, 0)), 1)[:, 1:]
         gates = nn.functional.softplus(trust) * (1.0 - lies)
         return torch.where(each.there, gates, torch.zeros_like(gates))
+
+    def _contradiction(self, each: Modalities, judged: Tensor) -> Tensor | float:
+        """The odds that a modality lies, by what all hold likely of the main head's classes."""
+        if self.sizes.classes is None:
+            return 0.0
+        # A missing one holds all equally likely: it speaks neither for nor against others.
+        votes = torch.where(each.there.unsqueeze(2), judged[:, :, self.sizes.classes], 0.0)
+        return odds_of_a_liar(torch.log_softmax(votes, 2))
 
     def _correction(self, vectors: Tensor, there: Tensor) -> Tensor:
         values = torch.cat([self.reader.expand(len(vectors), -1, -1), vectors], 1)

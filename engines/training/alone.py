@@ -33,7 +33,10 @@ class Alone(nn.Module):
         return [table[name] for table in (self.layers, self.accusers) if name in table]
 
     def accusation_loss(self, name: str, tokens: Tensor, rows: Rows) -> Tensor:
-        """The cross entropy of whom a modality accuses with who lies; 0 where nobody knows."""
+        """The cross entropy of whom a modality accuses with who lies; 0 without such labels.
+
+        Where the label set of faults names nobody, nobody lies.
+        """
         there = rows.present[name]
         if name not in self.accusers or not bool(there.any()):
             return tokens.new_zeros(())

@@ -82,6 +82,7 @@ def _key(plan: Model, rows: Rows, hosts: Hosts) -> str:
     """The name of a training: its plan, its examples, and how many processes share it."""
     digest = hashlib.sha256(msgspec.json.encode(plan))
     digest.update(f"{hosts.world} {len(rows)}".encode())
+    digest.update(rows.lies.cpu().numpy().tobytes())
     for table in (rows.inputs, rows.targets):
         for values in table.values():
             digest.update(values[:: max(1, len(rows) // 64)].cpu().contiguous().numpy().tobytes())

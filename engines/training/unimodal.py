@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from engines.model import FusionModel
-from engines.training.alone import Alone, honest, loss_alone
+from engines.training.alone import Alone, loss_alone
 from engines.training.augment import augmented
 from engines.training.rows import Rows
 from engines.training.spoil import Spoiler, chance
@@ -38,12 +38,14 @@ class UnimodalStage:
         inputs = augmented(model.spec(name), rows.inputs[name], model.plan.train)
         share = model.plan.train.noise / len(model.encoders)  # as often as in the main stage
         bad = chance(len(rows), share, inputs)
-        tokens = model.encoders[name](self._spoil(inputs, bad))
-        accusing = self._alone.accusation_loss(name, tokens, rows)
-        return loss_alone(model, self._alone(name, tokens), rows, name) + accusing
+        return self._loss(model.encoders[name](self._spoil(inputs, bad)), rows)
 
     def fold_loss(self, rows: Rows) -> Tensor:
         """That of the rows as they are."""
-        held = rows.take(honest(rows, self._modality))
-        tokens = self._model.encoders[self._modality](held.inputs[self._modality])
-        return loss_alone(self._model, self._alone(self._modality, tokens), held, self._modality)
+        encoder = self._model.encoders[self._modality]
+        return self._loss(encoder(rows.inputs[self._modality]), rows)
+
+    def _loss(self, tokens: Tensor, rows: Rows) -> Tensor:
+        name = self._modality
+        told = loss_alone(self._model, self._alone(name, tokens), rows, name)
+        return told + self._alone.accusation_loss(name, tokens, rows)

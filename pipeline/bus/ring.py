@@ -3,8 +3,8 @@
 The memory is a sealed memfd. A reader gets its descriptor once, over a unix socket beside the
 endpoint, so that nothing has a name that could stay behind. Readers write nothing and cannot
 hold up the writer: a slot is used again after `n_slots` payloads, and a reader that may have
-been too slow sees it in the slot's generation. A slot is announced before it is filled: the
-readers wake up while its payload is copied.
+been too slow sees it in the slot's generation. A payload that has to be copied is announced
+before its last part is: the readers wake up meanwhile, and wait for the rest.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ SERVE_S = 1.0
 # A reader is in the middle of its work: a publisher that does not answer at once is tried later.
 ATTACH_S = 0.1
 RETRY_S = 1.0
-# A payload is copied in well under a millisecond; a loaded machine may take the processor away.
-FILL_S = 0.05
+# The rest is copied in well under a millisecond, but a loaded machine may take the processor away.
+# A reader does nothing else meanwhile.
+FILL_S = 0.02
 FILL_POLL_S = 20e-6
 LATE_BYTES = 2**20  # are copied about as fast as a reader wakes up
 F_SEAL_FUTURE_WRITE = 0x10  # linux/fcntl.h; Python has no name for it
@@ -104,6 +105,7 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
     def begin(self) -> None:
         """Make the slot invalid, for its writer to fill it."""
         self.arena.words[self.at] = self.generation - 1
+        fence()
 
     def fill(self, payload: UInt8Array, announce: Callable[[], object] = lambda: None) -> None:
         """Copy the payload in, and make the slot whole. `announce` tells the readers of it.
@@ -117,7 +119,7 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
         announce()
         target[n_first:] = payload[n_first:]
         fence()
-        self.arena.words[self.at] = self.generation
+        self.commit()
 
     def commit(self) -> bool:
         """Make the slot whole; False if it is not our turn to write in it."""
@@ -131,7 +133,7 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
         deadline_s = time.monotonic() + FILL_S
         while (found := self.arena.words[self.at]) % 2 and found == self.generation - 1:
             if time.monotonic() > deadline_s:
-                raise OverwrittenError("its publisher stopped in the middle of a picture")
+                raise OverwrittenError("its publisher stopped in the middle of it, or was late")
             time.sleep(FILL_POLL_S)
         if found != self.generation:
             raise OverwrittenError("the slot was used again")
@@ -139,6 +141,7 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
 
     def intact(self) -> bool:
         """Whether the slot still holds this payload: ask again after use."""
+        fence()
         return self.arena.words[self.at] == self.generation
 
 
@@ -205,8 +208,7 @@ class RingReader:
             raise OverwrittenError("a place outside the ring")
         arena = self._arena
         slot = Slot(arena, PAGE_WORDS + index * arena.stride_words, index, generation, size_bytes)
-        if not slot.intact():
-            slot.wait()
+        slot.wait()
         return slot
 
 

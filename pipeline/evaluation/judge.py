@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,10 @@ def judged(bundle: Path, logs: Iterable[Path], *more: str) -> dict[str, Any]:
     return found
 
 
-def beside(bundles: Mapping[str, Found]) -> str:
+def beside(names: Sequence[str], bundles: Sequence[Found]) -> str:
     """A Markdown table, a row a condition and a column a bundle."""
-    columns = [dict(_scores(found)) for found in bundles.values()]
-    lines = [f"| | {' | '.join(bundles)} |", f"|---|{'---|' * len(bundles)}"]
+    columns = [dict(_scores(found)) for found in bundles]
+    lines = [f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
     for condition in columns[0]:
         cells = [_cell(column.get(condition)) for column in columns]
         lines.append(f"| {condition} | {' | '.join(cells)} |")

@@ -49,11 +49,11 @@ def add_arguments(commands: Any) -> None:
     made.add_argument("--fresh", action="store_true", help="do not go on from a checkpoint")
     made.add_argument(
         "--judge",
-        nargs="+",
+        action="append",
         type=Path,
         default=[],
         metavar="LOG",
-        help="then judge the bundle by other logs, beside the product of its modalities",
+        help="then judge the bundle by this other log, beside the product of its modalities",
     )
 
 
@@ -62,7 +62,6 @@ def train(arguments: argparse.Namespace, simulation: Simulation) -> int:
     EngineError."""
     from pipeline.learning.error import LearningError
     from pipeline.learning.training import Order, leads, learn, prepare
-    from pipeline.log.reader import LogReader
 
     prepare()
     config = _config(arguments, simulation)
@@ -71,8 +70,7 @@ def train(arguments: argparse.Namespace, simulation: Simulation) -> int:
         raise LearningError(f"{arguments.config}: has no table [model] that says what to train")
     if arguments.logs and arguments.scenes:
         raise LearningError("--scenes: learn from logs or from scenes, not from both")
-    for log in arguments.judge:  # not after an hour
-        LogReader(log).close()
+    _check_judges(arguments)
     tasks, notes = _tasks(arguments, config, plan, simulation)
     _tell(notes)
     order = Order(
@@ -84,6 +82,18 @@ def train(arguments: argparse.Namespace, simulation: Simulation) -> int:
     return 0
 
 
+def _check_judges(arguments: argparse.Namespace) -> None:
+    """The logs to judge by can be read, and none is learned from: told now, not after an hour."""
+    from pipeline.learning.error import LearningError
+    from pipeline.log.reader import LogReader
+
+    learned = {log.resolve() for log in arguments.logs}
+    for log in arguments.judge:
+        LogReader(log).close()
+        if log.resolve() in learned:
+            raise LearningError(f"--judge {log}: it is learned from: name another log")
+
+
 def _judgement(arguments: argparse.Namespace, out: Path) -> str:
     """The bundle, and the product of what its modalities say alone, by logs to judge by."""
     from pipeline.evaluation.judge import beside, judged
@@ -91,9 +101,11 @@ def _judgement(arguments: argparse.Namespace, out: Path) -> str:
 
     more = ["--config", str(arguments.config)] if arguments.config else []
     more += [word for override in arguments.set for word in ("--set", override)]
-    bundles = {out.name: out, RIVAL: out / RIVAL}
-    there = {name: path for name, path in bundles.items() if (path / "bundle.json").exists()}
-    return beside({name: judged(p, arguments.judge, *more) for name, p in there.items()})
+    more += ["--windows", arguments.windows]
+    bundles = [out.resolve(), out.resolve() / RIVAL]
+    there = [bundle for bundle in bundles if (bundle / "bundle.json").exists()]
+    found = [judged(bundle, arguments.judge, *more) for bundle in there]
+    return beside([bundle.name for bundle in there], found)
 
 
 def _config(arguments: argparse.Namespace, simulation: Simulation) -> Config:

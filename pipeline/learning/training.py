@@ -96,7 +96,9 @@ def _train(windows: Windows, order: Order) -> None:
     compared = spread(windows, N_COMPARED)
     name = order.out.resolve().name
     export(model, compared, order.out, name=name, made_by=order.made_by)
-    if rival is not None:
+    if rival is None:
+        shutil.rmtree(order.out / RIVAL, ignore_errors=True)
+    else:
         export(rival, compared, order.out / RIVAL, name=f"{name}-{RIVAL}", made_by=order.made_by)
         order.tell([f"{order.out / RIVAL}: what the modalities say alone, multiplied; to compare"])
     compiled = CompiledBundle(load_bundle(str(order.out.resolve())), "onnxruntime")

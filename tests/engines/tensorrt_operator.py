@@ -1,7 +1,9 @@
 """The operators that TensorRT 10.3 parses at opset 18.
 
 Frozen: from the table of its parser for 8.5, those that a graph of ours may need, and the
-normalisations, Gelu and HardSwish that the table for 10.1 added.
+normalisations, Gelu and HardSwish that the table for 10.1 added. ReduceLogSumExp is left out: it
+is parsed as the logarithm of a plain sum of exponentials, of which nothing is left where all are
+small.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ NAMES = """
     GreaterOrEqual GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization LSTM
     LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max MaxPool Mean Min Mul
     Neg Not Or PRelu Pad Pow QuantizeLinear Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum
-    ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu
+    ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu
     Reshape Resize Selu Shape Sigmoid Sign Sin Slice Softmax Softplus Softsign Split Sqrt Squeeze
     Sub Sum Tan Tanh Tile Transpose Unsqueeze Where
 """

@@ -60,16 +60,21 @@ def test_who_knows_nothing_and_who_is_all_too_sure_give_finite_odds() -> None:
     certain = torch.log_softmax(torch.eye(5)[None, :2] * 1e4, 2)
     for dtype in (torch.float32, torch.float16):
         assert torch.isfinite(odds_of_a_liar(certain.to(dtype))).all()
+    # Three that are each sure of another class: nothing of their product is left in 32 bits.
+    torn = torch.log_softmax(80.0 * torch.eye(5)[None, :3], 2)
+    assert torch.isfinite(odds_of_a_liar(torn)).all()
     one_output = torch.zeros(1, 3, 1)
     assert torch.isfinite(odds_of_a_liar(one_output)).all()
 
 
-@pytest.mark.parametrize(("main", "trusted"), [(slice(4), False), (slice(4, 8), True)])
+@pytest.mark.parametrize(
+    ("classes", "trusted"), [(slice(4), False), (slice(4, 8), True), (None, True)]
+)
 def test_reliability_gives_less_weight_to_who_contradicts_in_the_main_head(
-    main: slice, *, trusted: bool
+    classes: slice | None, *, trusted: bool
 ) -> None:
     torch.manual_seed(0)
-    fusion = Fusion("reliability", Sizes(8, 3, 8, main)).eval()
+    fusion = Fusion("reliability", Sizes(8, 3, 8, classes)).eval()
     method = fusion.method
     assert isinstance(method, Reliability)
     with torch.no_grad():

@@ -131,12 +131,25 @@ def test_a_reader_waits_for_a_slot_that_is_being_filled(
         assert (got.result(LIMIT_S).array((9_999,)) == 3).all()
 
 
+def test_a_slot_that_was_lent_again_while_it_was_filled_does_not_become_whole(
+    rings: tuple[RingWriter, RingReader],
+) -> None:
+    writer, reader = rings
+    slot = writer.claim(pixels_of(1).nbytes)
+    lent: list[Slot] = []
+    slot.fill(pixels_of(1), lambda: lent.extend(writer.claim(99) for _ in range(4)))
+    assert lent[-1].index == slot.index
+    assert not slot.intact()
+    with pytest.raises(OverwrittenError, match="used again"):
+        seen(reader, slot)
+
+
 def test_a_slot_that_nobody_goes_on_to_fill_is_refused(
     rings: tuple[RingWriter, RingReader],
 ) -> None:
     writer, reader = rings
     slot = writer.claim(100)
-    with pytest.raises(OverwrittenError, match="stopped in the middle"):
+    with pytest.raises(OverwrittenError, match="stopped in the middle of it"):
         seen(reader, slot)
 
 

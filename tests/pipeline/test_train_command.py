@@ -190,10 +190,14 @@ def assert_differs(out: Path) -> None:
 def test_a_log_to_judge_by_is_looked_for_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("train", plan(tmp_path), log(tmp_path, "a.mcap"), "--out", tmp_path / "out")
-    code, _, errors = run(capsys, *words, "--judge", tmp_path / "none.mcap")
+    own = log(tmp_path, "a.mcap")
+    words = ("train", plan(tmp_path), own, "--out", tmp_path / "out", "--judge")
+    code, _, errors = run(capsys, *words, tmp_path / "none.mcap")
     assert code == 2
     assert "none.mcap: cannot be read" in errors
+    code, _, errors = run(capsys, *words, own)
+    assert code == 2
+    assert "a.mcap: it is learned from" in errors
     assert not (tmp_path / "out").exists()
 
 

@@ -28,7 +28,7 @@ from tests import parts
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 STREAM = "camera/a"
-SHAPE = (120, 160, 3)
+SHAPE = (640, 800, 3)  # a third is copied before it is announced, the rest after
 N_READERS = 3
 TORN = 9  # exit code of a reader that took a torn picture for a whole one
 COUNTS = struct.Struct("<QQ")  # whole pictures, pictures that were overwritten in use
