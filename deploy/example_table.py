@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.error import SensoriumError
+from pipeline.evaluation.judge import sensorium
 
 FOLDER = Path(__file__).parent / "example"
 N_SCENES = 500
@@ -92,22 +91,14 @@ def judged(config: Path, out: Path, fusion: str = "") -> dict[str, Any]:
         scenes = TRAINING.search(config.read_text(encoding="utf-8"))
         assert scenes is not None, config
         other = ["--fusion", fusion] if fusion else []
-        _sensorium("train", str(config), "--scenes", scenes[1], "--out", str(bundle), *other)
+        sensorium("train", str(config), "--scenes", scenes[1], "--out", str(bundle), *other)
     told = bundle.with_suffix(".json")
     if not told.exists():
         streams = ["--config", str(config), "--scenes", str(N_SCENES)]
-        done = _sensorium("evaluate", str(bundle), *streams, "--json")
+        done = sensorium("evaluate", str(bundle), *streams, "--json")
         told.write_text(done.splitlines()[-1] + "\n", encoding="utf-8")
     found: dict[str, Any] = msgspec.json.decode(told.read_bytes())
     return found
-
-
-def _sensorium(*words: str) -> str:
-    command = [sys.executable, "-m", "pipeline.cli", *words]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise SensoriumError(f"sensorium {words[0]} failed; what it said stands above")
-    return done.stdout
 
 
 def main() -> int:
