@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 
 from pipeline.bus.publisher import Publisher
-from pipeline.bus.ring import PAGE_BYTES, RING_NAME
+from pipeline.bus.ring import RING_NAME
 from pipeline.bus.subscriber import Subscriber
 from pipeline.sample import Frame, UInt8Array
 from pipeline.stream import Camera
@@ -168,7 +169,8 @@ def test_a_stopped_and_a_killed_reader_disturb_nobody(herd: Herd) -> None:
     end(herd.readers[2])
     try:
         assert rate(herd) > rate_before / 3
-        assert resident_bytes(herd.publisher) - memory_before < 64 * PAGE_BYTES
+        # It makes 300 more meanwhile, and holds a few at a time.
+        assert resident_bytes(herd.publisher) - memory_before < 4 * math.prod(SHAPE)
     finally:
         os.kill(herd.readers[1].pid, signal.SIGCONT)
         herd.readers[2] = herd.start_reader(2)
