@@ -30,7 +30,7 @@ Arrival: TypeAlias = "tuple[int, int, UInt8Array]"  # sent at, sum of one byte i
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """One kind of payload, sent at `rate_hz` when paced, `n_flood` times at full speed."""
+    """One kind of payload: sent at `rate_hz` when paced, `n_flood` times a turn at full speed."""
 
     name: str
     shape: tuple[int, ...]
@@ -51,10 +51,10 @@ class Payload:
 PAYLOADS = {
     payload.name: payload
     for payload in (
-        Payload("text", (200,), 100.0, 9_999),
-        Payload("audio", (3200,), 100.0, 9_999),
-        Payload("vga", (480, 640, 3), 30.0, 1_500),
-        Payload("fullhd", (1080, 1920, 3), 30.0, 300),
+        Payload("text", (200,), 100.0, 2_000),
+        Payload("audio", (3200,), 100.0, 2_000),
+        Payload("vga", (480, 640, 3), 30.0, 1_200),
+        Payload("fullhd", (1080, 1920, 3), 30.0, 120),
     )
 }
 
@@ -122,7 +122,7 @@ class BusSend:
             t_capture_ns=stamp_ns,
             t_publish_ns=stamp_ns,
             pcm=self._pcm,
-            rate_hz=16_000,
+            rate_hz=11_200,
         )
 
     def _event(self, stamp_ns: int) -> Sample:

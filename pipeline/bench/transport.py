@@ -1,9 +1,9 @@
 """`sensorium bench transport`: the bus beside raw pyzmq and beside the bounds, in one run.
 
 A child process sends, this one receives. Paced latency: all lanes are open at once and take turns
-message by message, in an order that is drawn anew each round. Then each lane alone: CPU time of
-both processes a paced message, and the rate at full speed with at most `WINDOW` messages under
-way. Every message is compared with the known bytes.
+message by message, in an order that is drawn anew each round. Then, in turns of some messages, one
+lane at a time: CPU time of both processes a paced message, and the rate at full speed with at most
+`WINDOW` messages under way. Every message is compared with the known bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,21 +33,23 @@ from pipeline.bench.lane import (
     lanes,
     touch,
 )
+from pipeline.bus.publisher import RING_SLOTS
 from pipeline.error import SensoriumError
 
-WINDOW = 6
-BATCH = 3  # so many messages are acknowledged at once: the measuring must not be what is measured
+WINDOW = RING_SLOTS  # one more, and the ring would overwrite what is being read
+BATCH = 2  # so many messages are acknowledged at once: the measuring must not be what is measured
 WARM_UP = 5
+TURNS = 5
 MODES = ("copy", "loan")
 BOUND = {"copy": "wake+copy", "loan": "wake"}
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many messages a lane gets in each part of a run."""
+    """How many messages a lane gets: interleaved, and then in each of `TURNS` turns of its own."""
 
     paced: int = 45
-    alone: int = 30
+    alone: int = 12
 
 
 class Remote:
@@ -104,13 +106,13 @@ def _bench_payload(folder: Path, payload: Payload, sizes: Sizes) -> list[dict[st
         counting = Counting(payload)
         latency_us = _paced(remote, receivers, counting, sizes)
         alone = [name for name in names if not name.startswith("wake")]
-        cpu_ms = {n: _alone(remote, n, receivers[n], counting, sizes) for n in alone}
-        rate_hz = {n: _flood(remote, n, receivers[n], counting) for n in alone}
+        cpu_s = _in_turns(alone, lambda n: _cost(remote, n, receivers[n], counting, sizes.alone))
+        period_s = _in_turns(alone, lambda n: _flood(remote, n, receivers[n], counting))
     finally:
         remote.close()
         for receiver in receivers.values():
             receiver.close()
-    measured = Measured(payload, latency_us, cpu_ms, rate_hz, counting.lost)
+    measured = Measured(payload, latency_us, cpu_s, period_s, counting.lost)
     return [_row(measured, mode) for mode in MODES if mode in names]
 
 
@@ -148,21 +150,24 @@ def _paced(
     return {name: us[WARM_UP:] for name, us in found.items()}
 
 
-def _alone(
-    remote: Remote, name: str, receiver: ReceiveLane, counting: Counting, sizes: Sizes
-) -> float:
-    """CPU milliseconds a message, of both processes, with one lane at its pace."""
+def _in_turns(names: Sequence[str], measure: Callable[[str], float]) -> dict[str, float]:
+    """The mean of what each lane costs; in turns, as the machine is not the same all the time."""
+    turns = [{name: measure(name) for name in names} for _ in range(TURNS)]
+    return {name: float(np.mean([turn[name] for turn in turns])) for name in names}
+
+
+def _cost(remote: Remote, name: str, receiver: ReceiveLane, counting: Counting, n: int) -> float:
+    """CPU seconds a message, of both processes, with one lane at its pace."""
     before_s = _cpu_s()
-    remote.tell(do="paced", order=[name] * sizes.alone, hz=counting.payload.rate_hz)
-    for _ in range(sizes.alone):
+    remote.tell(do="paced", order=[name] * n, hz=counting.payload.rate_hz)
+    for _ in range(n):
         _, total, array = receiver.receive()
         counting.check(total, array, whole=False)
-    used_s = float(remote.answer()) + _cpu_s() - before_s
-    return 1000 * used_s / sizes.alone
+    return (float(remote.answer()) + _cpu_s() - before_s) / n
 
 
 def _flood(remote: Remote, name: str, receiver: ReceiveLane, counting: Counting) -> float:
-    """Messages a second with at most WINDOW under way."""
+    """Seconds a message with at most WINDOW under way."""
     n = counting.payload.n_flood
     remote.tell(do="flood", lane=name, n=n)
     for index in range(n):
@@ -170,7 +175,7 @@ def _flood(remote: Remote, name: str, receiver: ReceiveLane, counting: Counting)
         counting.check(total, array, whole=False)
         if index % BATCH == BATCH - 1:
             remote.acknowledge()
-    return n / float(remote.answer())
+    return float(remote.answer()) / n
 
 
 def _cpu_s() -> float:
@@ -184,8 +189,8 @@ class Measured:
 
     payload: Payload
     latency_us: Mapping[str, Sequence[float]]
-    cpu_ms: Mapping[str, float]
-    rate_hz: Mapping[str, float]
+    cpu_s: Mapping[str, float]
+    period_s: Mapping[str, float]
     lost: int
 
 
@@ -200,10 +205,10 @@ def _row(measured: Measured, mode: str) -> dict[str, Any]:
         "bound_p50_us": p50[BOUND[mode]],
         "p50_vs_pyzmq": p50[mode] / p50["pyzmq"],
         "p50_vs_bound": p50[mode] / p50[BOUND[mode]],
-        "rate_hz": measured.rate_hz[mode],
-        "rate_vs_pyzmq": measured.rate_hz[mode] / measured.rate_hz["pyzmq"],
-        "cpu_ms": measured.cpu_ms[mode],
-        "cpu_vs_pyzmq": measured.cpu_ms[mode] / measured.cpu_ms["pyzmq"],
+        "rate_hz": 1 / measured.period_s[mode],
+        "rate_vs_pyzmq": measured.period_s["pyzmq"] / measured.period_s[mode],
+        "cpu_ms": 1000 * measured.cpu_s[mode],
+        "cpu_vs_pyzmq": measured.cpu_s[mode] / measured.cpu_s["pyzmq"],
         "lost": measured.lost,
     }
 

@@ -13,6 +13,7 @@ import fcntl
 import itertools
 import mmap
 import os
+import platform
 import secrets
 import socket
 import threading
@@ -48,16 +49,20 @@ F_SEAL_FUTURE_WRITE = 0x10  # linux/fcntl.h; Python has no name for it
 _fence_lock = threading.Lock()
 
 
-def fence() -> None:
-    """What was stored or read before is so for whatever comes after.
+def _lock_twice() -> None:
+    """The second lock is taken after the first is released, and both are seen in this order."""
+    with _fence_lock:
+        pass
+    with _fence_lock:
+        pass
 
-    x86 keeps that order by itself, ARM does not: there the second lock is taken after the first
-    is released, and both are seen in this order.
-    """
-    with _fence_lock:
-        pass
-    with _fence_lock:
-        pass
+
+def _nothing() -> None:
+    """x86 keeps the order of stores, and that of loads, by itself."""
+
+
+# What was stored or read before is so for whatever comes after. ARM does not keep that order.
+fence = _nothing if platform.machine() in ("x86_64", "AMD64") else _lock_twice
 
 
 class Arena:
@@ -112,12 +117,12 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
 
         That is done a little early: they wake up while the last rows are copied, and wait for them.
         """
-        target, n_rows = self.array(payload.shape), len(payload)
-        n_first = n_rows - min(n_rows, n_rows * LATE_BYTES // self.size_bytes)
-        if n_first:
-            target[:n_first] = payload[:n_first]
+        n_first = 0
+        if self.size_bytes > LATE_BYTES:
+            n_first = len(payload) - len(payload) * LATE_BYTES // self.size_bytes
+            self.array(payload.shape)[:n_first] = payload[:n_first]
         announce()
-        target[n_first:] = payload[n_first:]
+        self.array(payload.shape)[n_first:] = payload[n_first:]
         fence()
         self.commit()
 
@@ -130,14 +135,18 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
 
     def wait(self) -> None:
         """Wait until the payload is whole. Raises OverwrittenError where it will not be."""
+        if self.arena.words[self.at] == self.generation - 1:
+            self._wait_for_fill()
+        if not self.intact():
+            raise OverwrittenError("the slot was used again")
+        fence()
+
+    def _wait_for_fill(self) -> None:
         deadline_s = time.monotonic() + FILL_S
-        while (found := self.arena.words[self.at]) % 2 and found == self.generation - 1:
+        while self.arena.words[self.at] == self.generation - 1:
             if time.monotonic() > deadline_s:
                 raise OverwrittenError("its publisher stopped in the middle of it, or was late")
             time.sleep(FILL_POLL_S)
-        if found != self.generation:
-            raise OverwrittenError("the slot was used again")
-        fence()
 
     def intact(self) -> bool:
         """Whether the slot still holds this payload: ask again after use."""
