@@ -80,24 +80,24 @@ def row_of(found: Mapping[str, Any]) -> Row:
         "stale": PER_CENT * (found["stale"] or 0.0),
         "ece": found["ece"],
         "parameters": found["size_bytes"] / BYTES_A_PARAMETER,
-        "latency_ms": _latency_ms(found["latency_ms"]),
+        "latency_ms": found["latency_ms"]["p50"],
     }
 
 
 def rows_alone(found: Mapping[str, Any]) -> list[tuple[str, Row]]:
     """A row a modality: what is left when all others are missing."""
-    modalities = list(found["noisy"])
+    modalities, sizes = list(found["noisy"]), found["encoder_bytes"]
     rows = []
     for modality in modalities:
         others = "+".join(name for name in modalities if name != modality)
         if others in found["missing"]:
-            rows.append((f"{modality} alone", {"clean": PER_CENT * found["missing"][others]}))
+            row = {
+                "clean": PER_CENT * found["missing"][others],
+                "parameters": sizes[modality] / BYTES_A_PARAMETER,
+                "latency_ms": found["missing_ms"][others],
+            }
+            rows.append((f"{modality} alone", row))
     return rows
-
-
-def _latency_ms(value: Any) -> float:
-    """The median, whatever else is told of it."""
-    return float(value["p50"] if isinstance(value, Mapping) else value)
 
 
 def mean_row(rows: Sequence[Row]) -> Row:
@@ -114,7 +114,6 @@ def table(rows: Mapping[str, Row]) -> str:
         cells = [name, f"{row['seeds']:.0f}", f"{row['clean']:.1f} ({row['spread']:.1f})"]
         cells += [f"{row[key]:.1f}" if key in row else "" for key in COLUMNS[1:-1]]
         cells.append(f"{row['ece']:.3f}" if "ece" in row else "")
-        cells.append(f"{row['parameters']:,.0f}" if "parameters" in row else "")
-        cells.append(f"{row['latency_ms']:.2f}" if "latency_ms" in row else "")
+        cells += [f"{row['parameters']:,.0f}", f"{row['latency_ms']:.2f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

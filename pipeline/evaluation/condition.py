@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pipeline.evaluation.panel import Panel, Row, Token
+from pipeline.evaluation.panel import Answer, Panel, Row, Token
 from pipeline.evaluation.spoilt import spoilt
 from pipeline.sample import LabelledSamples, Sample
 from pipeline.stream import MODALITY, kind_of
@@ -38,22 +38,23 @@ ALL = Condition("all")
 class Findings:
     """The answers of all windows: `rows` {condition: {head: outputs}}, of windows `numbers`.
 
-    `targets` are those of the windows, `seconds` what computing an answer took, and `small` their
-    {modality: small form} where a head rebuilds them.
+    `seconds` is what computing each answer took. `targets` are those of the windows, and `small`
+    their {modality: small form} where a head rebuilds them.
     """
 
     targets: list[Mapping[str, tuple[str, ...]]] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
     small: list[dict[str, Row]] = field(default_factory=list)
     rows: dict[Condition, dict[str, list[Row]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
     numbers: dict[Condition, list[int]] = field(default_factory=lambda: defaultdict(list))
+    seconds: dict[Condition, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, condition: Condition, number: int, answer: Mapping[str, Row]) -> None:
+    def add(self, condition: Condition, number: int, answer: Answer) -> None:
         """Note the answer to a window."""
         self.numbers[condition].append(number)
-        for head, row in answer.items():
+        self.seconds[condition].append(answer.seconds)
+        for head, row in answer.rows.items():
             self.rows[condition][head].append(row)
 
 
@@ -75,14 +76,12 @@ def judge(
     found = Findings()
     past: deque[tuple[object, Tokens]] = deque(maxlen=SHUFFLE_FROM)
     for number, scene in enumerate(scenes):
-        panel.busy_s = 0.0
         tokens = panel.encode(scene.samples, scene.tick_ns)
         found.targets.append(scene.labels)
         found.small.append(
             {MODALITY[kind_of(s)]: t.small for s, t in tokens.items() if t.small is not None}
         )
         found.add(ALL, number, panel.answer(tokens))
-        found.seconds.append(panel.busy_s)
         for condition, left in _missing(panel, tokens):
             found.add(condition, number, panel.answer(left))
         for condition, bad in _spoilt(panel, scene, number, trial):

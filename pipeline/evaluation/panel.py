@@ -29,12 +29,20 @@ Row: TypeAlias = npt.NDArray[np.float32]
 class Token(NamedTuple):
     """What an encoder made of a stream's window: tokens (1, tokens, width), and how old it was.
 
-    `small` is the small form of the window, where a head rebuilds it.
+    `seconds` is what that took; `small` the small form of the window, where a head rebuilds it.
     """
 
     tokens: Row
     age_s: float
+    seconds: float
     small: Row | None
+
+
+class Answer(NamedTuple):
+    """{head: its output, flat}, and the seconds that front ends, encoders and fusion took."""
+
+    rows: dict[str, Row]
+    seconds: float
 
 
 class Panel:
@@ -49,29 +57,28 @@ class Panel:
         self.modalities = [modality for modality, streams in chosen.items() if streams]
         heads = model.manifest.heads.values()
         self._rebuilt = {head.of for head in heads if isinstance(head, ReconstructOutput)}
-        self.busy_s = 0.0
 
     def encode(self, samples: Samples, tick_ns: int) -> dict[str, Token]:
         """{stream: its token} of those that have a window. Raises RefusedError."""
-        began_s = time.perf_counter()
         made = {}
         for stream in self.streams:
+            began_s = time.perf_counter()
             found = self._cutter.take(stream, samples.get(stream, ()), tick_ns)
             if found is not None:
                 modality = MODALITY[kind_of(stream)]
                 tokens = self._model.encode(modality, found[0])
+                seconds = time.perf_counter() - began_s
                 form = small(modality, found[0]) if modality in self._rebuilt else None
-                made[stream] = Token(tokens, found[1], form)
-        self.busy_s += time.perf_counter() - began_s
+                made[stream] = Token(tokens, found[1], seconds, form)
         return made
 
-    def answer(self, tokens: Mapping[str, Token]) -> dict[str, Row]:
-        """{head: its output, flat}."""
+    def answer(self, tokens: Mapping[str, Token]) -> Answer:
+        """What the heads say to these tokens."""
         began_s = time.perf_counter()
         self._slots.clear()
         for stream, token in tokens.items():
             self._slots.put(stream, token.tokens, token.age_s)
         outputs = self._model.fusion.run(self._slots.feeds())
         rows = {name: outputs[name][0].copy() for name in self._model.manifest.heads}
-        self.busy_s += time.perf_counter() - began_s
-        return rows
+        fused_s = time.perf_counter() - began_s
+        return Answer(rows, fused_s + sum(token.seconds for token in tokens.values()))

@@ -55,6 +55,7 @@ def table(found: Mapping[str, Any]) -> Iterator[str]:
     columns = {"it alone": _alone, "without it": _without, "it under noise": _noisy}
     if "replaced" in found:
         columns["noise in its place"] = _replaced
+    columns |= {"ms alone": _alone_ms, "MB": _megabytes}
     yield f"all modalities: {_score(found['score'])}"
     yield ""
     yield f"| modality | {' | '.join(columns)} |"
@@ -72,6 +73,15 @@ def table(found: Mapping[str, Any]) -> Iterator[str]:
 def _alone(found: Mapping[str, Any], name: str, names: Sequence[str]) -> float | None:
     rest = "+".join(other for other in names if other != name)
     return _value(found["missing"].get(rest) if rest else found["score"])
+
+
+def _alone_ms(found: Mapping[str, Any], name: str, names: Sequence[str]) -> float | None:
+    rest = "+".join(other for other in names if other != name)
+    return _value(found["missing_ms"].get(rest) if rest else found["latency_ms"]["p50"])
+
+
+def _megabytes(found: Mapping[str, Any], name: str, names: Sequence[str]) -> float | None:
+    return float(found["encoder_bytes"][name]) / 1e6
 
 
 def _without(found: Mapping[str, Any], name: str, names: Sequence[str]) -> float | None:

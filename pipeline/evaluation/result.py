@@ -57,8 +57,10 @@ def evaluate(
         "main": main,
         "kind": _kind(heads[main]),
         **_main(main, heads[main], scores[main], found, panel),
-        "latency_ms": _latency_ms(found),
+        "latency_ms": _latency_ms(found, ALL),
+        "missing_ms": _missing_ms(found),
         "size_bytes": size_bytes(bundle, config.fusion.precision, config.fusion.backend),
+        "encoder_bytes": encoder_bytes(bundle, config.fusion.precision, config.fusion.backend),
         "precision": config.fusion.precision or "fp32",
         "backend": config.fusion.backend,
         "heads": scores,
@@ -147,13 +149,28 @@ def _kind(head: Output) -> str:
     return type(head).__name__.removesuffix("Output").lower()
 
 
-def _latency_ms(found: Findings) -> dict[str, float]:
+def _latency_ms(found: Findings, condition: Condition) -> dict[str, float]:
     """Of one window on one thread: front ends, encoders and fusion."""
-    ms = np.array(found.seconds) * 1e3
+    ms = np.array(found.seconds[condition]) * 1e3
     return {f"p{p}": float(np.percentile(ms, p)) for p in (50, 99)}
+
+
+def _missing_ms(found: Findings) -> dict[str, float]:
+    """The median for each pattern of what is missing: who is not there is not computed."""
+    return {
+        "+".join(condition.modalities): _latency_ms(found, condition)["p50"]
+        for condition in found.rows
+        if condition.kind == "missing"
+    }
 
 
 def size_bytes(bundle: Bundle, precision: str, backend: str) -> int:
     """Of the graphs that a run with this precision loads."""
     paths = {graph_path(bundle, role, backend, precision) for role in graph_roles(bundle.manifest)}
     return sum(path.stat().st_size for path in paths)
+
+
+def encoder_bytes(bundle: Bundle, precision: str, backend: str) -> dict[str, int]:
+    """Of the graph of each modality's encoder."""
+    paths = {role: graph_path(bundle, role, backend, precision) for role in bundle.manifest.specs}
+    return {modality: path.stat().st_size for modality, path in paths.items()}

@@ -24,7 +24,9 @@ FOUND: dict[str, Any] = {
     "robust": 0.826,
     "stale": 0.8,
     "size_bytes": 4_000_000,
+    "encoder_bytes": {"image": 1_000_000, "audio": 400_000, "text": 2_000_000},
     "latency_ms": {"p50": 1.5, "p99": 2.0},
+    "missing_ms": {"audio+text": 0.6, "image+text": 0.4, "image+audio": 0.7},
 }
 
 
@@ -59,7 +61,7 @@ def test_the_table_has_the_mean_and_the_spread_over_seeds() -> None:
     assert concat == (
         "| concat | 2 | 96.0 (1.0) | 88.0 | 70.7 | 85.0 | 82.6 | 80.0 | 0.010 | 1,000,000 | 1.50 |"
     )
-    assert alone == "| text alone | 1 | 70.0 (0.0) |  |  |  |  |  |  |  |  |"
+    assert alone == "| text alone | 1 | 70.0 (0.0) |  |  |  |  |  |  | 500,000 | 0.70 |"
 
 
 def test_a_config_without_logs_to_judge_by_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

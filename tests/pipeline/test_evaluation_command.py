@@ -16,7 +16,7 @@ from engines.output import MatchOutput, RegressOutput, RetrieveOutput
 from pipeline.cli import main
 from pipeline.evaluation.condition import ALL, Condition, Findings, Trial, judge
 from pipeline.evaluation.head import details, headline
-from pipeline.evaluation.panel import Panel
+from pipeline.evaluation.panel import Answer, Panel
 from pipeline.evaluation.relation import relations
 from pipeline.evaluation.spoilt import spoilt
 from pipeline.node import FusionNode
@@ -87,6 +87,9 @@ def test_a_log_is_judged(log: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert len(found["missing"]) == 14
     assert {"image", "image+audio", "image+audio+text"} <= set(found["missing"])
     assert set(found["latency_ms"]) == {"p50", "p99"}
+    assert set(found["missing_ms"]) == set(found["missing"])
+    assert 0 < found["missing_ms"]["image+audio+text"] < found["latency_ms"]["p50"]
+    assert sum(found["encoder_bytes"].values()) < found["size_bytes"]
     scores = found["heads"]["situation"]
     assert scores["accuracy"] == found["accuracy"]
     assert sum(map(sum, scores["confusion"])) == 6
@@ -96,7 +99,7 @@ def test_a_log_is_judged(log: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "http" not in html.replace("http-equiv", "")
     assert main(["evaluate", "home", str(log), "--limit", "2"]) == 0
     text = capsys.readouterr().out
-    assert "| modality | it alone | without it | it under noise |" in text
+    assert "| modality | it alone | without it | it under noise | ms alone | MB |" in text
     assert "home (fp32, onnxruntime) on 2 windows of home.mcap" in text
 
 
@@ -147,12 +150,11 @@ def test_relations_are_judged_over_pairs() -> None:
     one, two = Condition("missing", ("text",)), Condition("missing", ("image",))
     for number in range(4):
         key = np.eye(4, dtype=np.float32)[number]
-        found.add(ALL, number, {"near": key, "same": np.array([0.9], np.float32)})
-        found.add(one, number, {"near": key})
-        found.add(two, number, {"near": np.roll(key, number == 0)})
-        found.add(
-            Condition("shuffled"), number, {"same": np.array([0.1 + 0.2 * number], np.float32)}
-        )
+        same = np.array([0.1 + 0.2 * number], np.float32)
+        found.add(ALL, number, Answer({"near": key, "same": np.array([0.9], np.float32)}, 0.0))
+        found.add(one, number, Answer({"near": key}, 0.0))
+        found.add(two, number, Answer({"near": np.roll(key, number == 0)}, 0.0))
+        found.add(Condition("shuffled"), number, Answer({"same": same}, 0.0))
     heads = {"near": RetrieveOutput(size=4), "same": MatchOutput()}
     bundle = load_bundle("home")
 

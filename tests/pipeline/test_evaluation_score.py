@@ -9,6 +9,7 @@ from engines.output import ReconstructOutput
 from pipeline.evaluation import score
 from pipeline.evaluation.caption_score import caption_scores, key_word_recall, key_words
 from pipeline.evaluation.condition import ALL, Condition, Findings
+from pipeline.evaluation.panel import Answer
 from pipeline.evaluation.relation import rebuilt
 
 
@@ -76,10 +77,10 @@ def test_what_is_rebuilt_is_explained_seen_and_unseen() -> None:
     for n, form in enumerate(([0.0, 1.0], [2.0, 3.0])):
         truth = np.array(form, np.float32)
         found.small.append({"image": truth})
-        found.add(ALL, n, {"picture": truth})
-        found.add(hidden, n, {"picture": np.array([1.0, 2.0], np.float32)})
+        found.add(ALL, n, Answer({"picture": truth}, 0.0))
+        found.add(hidden, n, Answer({"picture": np.array([1.0, 2.0], np.float32)}, 0.0))
     found.small.append({})  # a window without a picture tells nothing
-    found.add(ALL, 2, {"picture": np.array([9.0, 9.0], np.float32)})
+    found.add(ALL, 2, Answer({"picture": np.array([9.0, 9.0], np.float32)}, 0.0))
     assert rebuilt("picture", head, found) == {
         "windows": 2,
         "explained_variance": 1.0,
