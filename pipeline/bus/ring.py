@@ -65,6 +65,10 @@ def _nothing() -> None:
 fence = _nothing if platform.machine() in ("x86_64", "AMD64") else _lock_twice
 
 
+# +x is x. On cold memory this takes a tenth less time than memcpy (AMD EPYC, glibc 2.36).
+_copy = np.positive
+
+
 class Arena:
     """The mapped memory of a ring: page 0, then for each slot a page and its payload.
 
@@ -120,9 +124,9 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
         n_first = 0
         if self.size_bytes > LATE_BYTES:
             n_first = len(payload) - len(payload) * LATE_BYTES // self.size_bytes
-            self.array(payload.shape)[:n_first] = payload[:n_first]
+            _copy(payload[:n_first], self.array(payload.shape)[:n_first])
         announce()
-        self.array(payload.shape)[n_first:] = payload[n_first:]
+        _copy(payload[n_first:], self.array(payload.shape)[n_first:])
         fence()
         self.commit()
 
