@@ -122,7 +122,7 @@ class BusSend:
             t_capture_ns=stamp_ns,
             t_publish_ns=stamp_ns,
             pcm=self._pcm,
-            rate_hz=11_200,
+            rate_hz=16_000,
         )
 
     def _event(self, stamp_ns: int) -> Sample:

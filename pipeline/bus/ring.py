@@ -41,7 +41,7 @@ RETRY_S = 1.0
 # The rest is copied in well under a millisecond, but a loaded machine may take the processor away.
 # A reader does nothing else meanwhile.
 FILL_S = 0.02
-SPIN_S = 1e-4
+SPIN_S = 1e-4  # the shortest sleep takes 70 us
 FILL_POLL_S = 20e-6
 LATE_BYTES = 2**20  # are copied about as fast as a reader wakes up
 F_SEAL_FUTURE_WRITE = 0x10  # linux/fcntl.h; Python has no name for it
@@ -142,7 +142,7 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
         """Wait until the payload is whole. Raises OverwrittenError where it will not be."""
         if self.arena.words[self.at] == self.generation - 1:
             self._wait_for_fill()
-        if not self.intact():
+        if self.arena.words[self.at] != self.generation:
             raise OverwrittenError("the slot was used again")
         fence()
 
@@ -153,7 +153,7 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
             if waited_s > FILL_S:
                 raise OverwrittenError("its publisher stopped in the middle of it, or was late")
             if waited_s < SPIN_S:
-                os.sched_yield()  # the shortest sleep takes 70 us
+                os.sched_yield()
             else:
                 time.sleep(FILL_POLL_S)
 

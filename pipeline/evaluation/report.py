@@ -71,13 +71,18 @@ def table(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _alone(found: Mapping[str, Any], name: str, names: Sequence[str]) -> float | None:
-    rest = "+".join(other for other in names if other != name)
+    rest = _others(name, names)
     return _value(found["missing"].get(rest) if rest else found["score"])
 
 
 def _alone_ms(found: Mapping[str, Any], name: str, names: Sequence[str]) -> float | None:
-    rest = "+".join(other for other in names if other != name)
+    rest = _others(name, names)
     return _value(found["missing_ms"].get(rest) if rest else found["latency_ms"]["p50"])
+
+
+def _others(name: str, names: Sequence[str]) -> str:
+    """The pattern in which all but one are missing."""
+    return "+".join(other for other in names if other != name)
 
 
 def _megabytes(found: Mapping[str, Any], name: str, names: Sequence[str]) -> float | None:
