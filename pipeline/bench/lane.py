@@ -51,10 +51,10 @@ class Payload:
 PAYLOADS = {
     payload.name: payload
     for payload in (
-        Payload("text", (200,), 100.0, 2_000),
-        Payload("audio", (3200,), 100.0, 2_000),
-        Payload("vga", (480, 640, 3), 30.0, 1_200),
-        Payload("fullhd", (1080, 1920, 3), 30.0, 120),
+        Payload("text", (200,), 100.0, 10_000),
+        Payload("audio", (3200,), 100.0, 10_000),
+        Payload("vga", (480, 640, 3), 30.0, 4_000),
+        Payload("fullhd", (1080, 1920, 3), 30.0, 400),
     )
 }
 

@@ -40,7 +40,7 @@ ATTACH_S = 0.1
 RETRY_S = 1.0
 # The rest is copied in well under a millisecond, but a loaded machine may take the processor away.
 # A reader does nothing else meanwhile.
-FILL_S = 0.02
+FILL_S = 0.1
 SPIN_S = 1e-4  # the shortest sleep takes 70 us
 FILL_POLL_S = 20e-6
 LATE_BYTES = 2**20  # are copied about as fast as a reader wakes up
@@ -122,12 +122,13 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
 
         That is done a little early: they wake up while the last rows are copied, and wait for them.
         """
-        n_first = 0
+        target = self.array(payload.shape)
         if self.size_bytes > LATE_BYTES:
             n_first = len(payload) - len(payload) * LATE_BYTES // self.size_bytes
-            _copy(payload[:n_first], self.array(payload.shape)[:n_first])
+            _copy(payload[:n_first], target[:n_first])
+            payload, target = payload[n_first:], target[n_first:]
         announce()
-        _copy(payload[n_first:], self.array(payload.shape)[n_first:])
+        _copy(payload, target)
         fence()
         self.commit()
 

@@ -2,8 +2,8 @@
 
 The NUL ends the topic, so that "camera/1" does not match "camera/10". The prefix holds what every
 sample has, and what pictures and sound have besides; their body is the array as it lies in memory,
-a JPEG, or the place of the array in the publisher's ring. All other samples are msgpack, typed and
-checked. Numbers are little-endian.
+a JPEG, or the place of the array in the publisher's ring. That of a text alone is its UTF-8. All
+other samples are msgpack, typed and checked. Numbers are little-endian.
 
 Between two messages everything goes cold: at 30 Hz each call here costs ten times what it does in
 a loop. So the way of a sample is short, not divided.
@@ -28,6 +28,7 @@ from pipeline.error import WireError
 from pipeline.event.event import Event
 from pipeline.prediction import Prediction
 from pipeline.sample import (
+    MAX_TEXT_BYTES,
     OWN,
     AudioChunk,
     Float32Array,
@@ -40,16 +41,18 @@ from pipeline.sample import (
     Tokens,
 )
 
-VERSION = 2
+VERSION = 3
+OLDEST_VERSION = 2  # that is read: its texts are all msgpack
 MAX_MESSAGE_BYTES = 128 * 2**20  # an 8K picture has 100 MB
 MAX_MSGPACK_BYTES = 512 * 2**10
 MAX_NAME_BYTES = 256
 # Version, kind of the body, whether a picture is RGB or the channels of sound, JPEG quality; epoch,
-# seq, capture and publish time in ns; height and width of a picture, or samples and rate in Hz.
+# seq, capture and publish time in ns; height and width of a picture, samples and rate in Hz,
+# or the bytes of a text.
 _PREFIX = struct.Struct("<BBBBQQqqII")
 _PLACE = struct.Struct("<QQQQ")  # arena, slot, generation, bytes
 _PREFIX_AND_PLACE = struct.Struct(_PREFIX.format + _PLACE.format[1:])
-MSGPACK, PIXELS, IN_RING, JPEG, PCM = range(5)
+MSGPACK, PIXELS, IN_RING, JPEG, PCM, TEXT = range(6)
 
 Other: TypeAlias = TextEvent | Reading | Health | Prediction | Tokens | Label | Event
 Fetch: TypeAlias = "Callable[[int, int, int, int], Slot]"
@@ -88,6 +91,9 @@ def encode(sample: Sample, stamp: tuple[int, int, int]) -> bytes:
     elif isinstance(sample, AudioChunk):
         kind, (n_samples, form), body = PCM, sample.pcm.shape, sample.pcm
         size = n_samples, sample.rate_hz
+    elif isinstance(sample, TextEvent) and not sample.fields:
+        body = sample.text.encode()
+        kind, size = TEXT, (len(body), 0)
     else:
         body = _encoder.encode(sample)
     prefix = _PREFIX.pack(VERSION, kind, form, 0, epoch, seq, at_ns, t_ns, size[0], size[1])
@@ -141,10 +147,12 @@ class Decoder:
         try:
             prefix = _PREFIX.unpack_from(data, at)
             kind, self.epoch = prefix[1], prefix[4]
-            if prefix[0] != VERSION:
+            if not OLDEST_VERSION <= prefix[0] <= VERSION:
                 raise WireError(f"wire version {prefix[0]}: this program reads version {VERSION}")
             if kind == PCM:
                 return self._chunk(prefix, data)
+            if kind == TEXT:
+                return self._text(prefix, data[at + _PREFIX.size :])
             if kind == MSGPACK:
                 return self._other(prefix, data[at + _PREFIX.size :])
             return self._frame(prefix, data)
@@ -193,6 +201,18 @@ class Decoder:
             t_publish_ns=t_publish_ns,
             pcm=ndarray((n_samples, channels), int16, data, at),
             rate_hz=rate_hz,
+        )
+
+    def _text(self, prefix: tuple[int, ...], body: bytes) -> TextEvent:
+        size = prefix[8]
+        if len(body) != size or size > MAX_TEXT_BYTES:
+            raise ValueError(f"{len(body)} bytes of text: not {size}, or over {MAX_TEXT_BYTES}")
+        return TextEvent(
+            stream=self._stream,
+            seq=prefix[5],
+            t_capture_ns=prefix[6],
+            t_publish_ns=prefix[7],
+            text=body.decode(),
         )
 
     def _other(self, prefix: tuple[int, ...], body: bytes) -> Sample:

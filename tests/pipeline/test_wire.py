@@ -32,6 +32,7 @@ SAMPLES: list[Sample] = [
         **BASE, stream="microphone/a", pcm=np.array([[1, -2], [3, 4]], np.int16), rate_hz=16_000
     ),
     TextEvent(**BASE, stream="text/a", text="Tür offen", fields={"room": "hall", "n": 3}),
+    TextEvent(**BASE, stream="text/b", text="Tür zu"),
     Reading(
         **BASE,
         stream="readings/a",
@@ -67,9 +68,9 @@ SAMPLES: list[Sample] = [
         backend={},
     ),
 ]
-# Messages of version 2 as they stand on the wire; they must be readable for ever.
+# Messages of version 3 as they stand on the wire; they must be readable for ever.
 PREFIX = (
-    "02" + "{kind}" + "{form}" + "00"  # version 2, the kind, the channels, no JPEG
+    "03" + "{kind}" + "{form}" + "00"  # version 3, the kind, the channels, no JPEG
     "0b00000000000000" + "0700000000000000"  # epoch 11, seq 7
     "e803000000000000" + "d007000000000000"  # captured at 1000 ns, published at 2000 ns
 )
@@ -89,6 +90,12 @@ PCM_VECTOR = bytes.fromhex(
     + "feff"
     + "0300"
     + "0400"  # 1, -2, 3, 4
+)
+TEXT_VECTOR = bytes.fromhex(
+    "746578742f6200"
+    + PREFIX.format(kind="05", form="00")  # "text/b", NUL, text
+    + "0700000000000000"
+    + "54c3bc72207a75"  # seven bytes, "Tür zu"
 )
 
 
@@ -118,6 +125,19 @@ def test_the_fixed_vector() -> None:
 
 def test_the_fixed_vector_of_sound() -> None:
     assert encoded(SAMPLES[1], 11) == PCM_VECTOR
+
+
+def test_the_fixed_vector_of_a_text_alone() -> None:
+    assert encoded(SAMPLES[3], 11) == TEXT_VECTOR
+
+
+@pytest.mark.parametrize("vector", [VECTOR, PCM_VECTOR])
+def test_version_2_is_read_too(vector: bytes) -> None:
+    at = vector.index(b"\0") + 1
+    of_version_2 = vector[:at] + b"\2" + vector[at + 1 :]
+    (old, _), (new, _) = wire.decode(of_version_2), wire.decode(vector)
+    for field in new.__struct_fields__:
+        assert same(getattr(old, field), getattr(new, field)), field
 
 
 def test_decoded_arrays_are_read_only_views() -> None:
@@ -156,10 +176,16 @@ def test_another_version_is_named() -> None:
         wire.decode(bytes(data))
 
 
-def test_an_oversized_text_is_refused() -> None:
+@pytest.mark.parametrize(("fields", "why"), [({}, "65537 bytes of text"), ({"a": 2}, "<= 65536")])
+def test_an_oversized_text_is_refused(fields: dict[str, Any], why: str) -> None:
     text = "x" * (MAX_TEXT_BYTES + 1)
-    with pytest.raises(WireError, match="length <= 65536"):
-        wire.decode(encoded(TextEvent(**BASE, stream="text/a", text=text)))
+    with pytest.raises(WireError, match=why):
+        wire.decode(encoded(TextEvent(**BASE, stream="text/a", text=text, fields=fields)))
+
+
+def test_a_text_that_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(WireError, match="utf-8"):
+        wire.decode(TEXT_VECTOR[:-1] + b"\xff")
 
 
 def test_msgpack_that_is_too_long_is_refused_before_it_is_read() -> None:
