@@ -45,6 +45,8 @@ class View:
 
     def __exit__(self, *error: Any) -> None:
         self._live.__exit__(*error)
+        if not self._live.console.is_terminal:
+            self._live.console.line()  # rich ends its last line on terminals only
 
     def __call__(self, summary: Summary, health: Mapping[str, Health]) -> None:
         """Draw, if it is time to."""

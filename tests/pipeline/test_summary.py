@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from msgspec.structs import replace
+from rich.console import Console
+from rich.text import Text
 
 from pipeline.node import FusionNode
 from pipeline.prediction import Prediction
 from pipeline.summary import NEWEST, Summary
-from pipeline.terminal import rate_hz
+from pipeline.terminal import View, rate_hz
 from tests.pipeline.home import CAMERA, config, model, play, recording
 
 TICK_NS = 100_000_000
@@ -42,6 +46,17 @@ def test_a_long_run_keeps_the_newest_latencies(predictions: list[Prediction]) ->
     result = summary.result([], {})
     assert result["predictions"] == NEWEST + 100
     assert result["latency_ms"]["p99"] == 1.0
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_what_follows_the_live_view_has_a_line_of_its_own(*, is_terminal: bool) -> None:
+    console = Console(file=io.StringIO(), force_terminal=is_terminal)
+    with View(console) as view:
+        view(Summary(), {})
+    console.print("3 predictions")
+    assert isinstance(console.file, io.StringIO)
+    shown = Text.from_ansi(console.file.getvalue()).plain
+    assert shown.splitlines()[-1] == "3 predictions"
 
 
 def test_the_rate_follows_the_ticks_over_a_restart_and_a_gap(
