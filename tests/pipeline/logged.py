@@ -141,7 +141,7 @@ def write(path: Path, samples: Iterable[Sample], compression: Compression = "non
     with LogWriter(path, HEADER, compression=compression) as writer:
         for sample in stored:
             writer.write(sample)
-    return sorted(stored, key=lambda sample: (sample.t_publish_ns, sample.stream, sample.seq))
+    return sorted(stored, key=lambda s: (s.t_publish_ns, s.stream, s.seq % 2**32))
 
 
 def read(path: Path, streams: Sequence[str] | None = None) -> list[Sample]:
