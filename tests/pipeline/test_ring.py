@@ -23,7 +23,7 @@ from pipeline.bus.ring import RING_NAME, RingReader, RingWriter, Slot, arena_soc
 from pipeline.bus.subscriber import Subscriber
 from pipeline.error import OverwrittenError
 from pipeline.sample import Frame, UInt8Array, read_only
-from pipeline.stream import Camera
+from pipeline.stream import Camera, Stream
 
 LIMIT_S = 10.0
 STREAM = "camera/a"
@@ -200,7 +200,8 @@ def subscriber(endpoint: str) -> Iterator[Subscriber]:
 
 
 def subscribed(endpoint: str) -> Iterator[Subscriber]:
-    made = Subscriber({STREAM: (endpoint, Camera(source=""))})
+    # A queue: of a `latest` stream ZeroMQ may hold a message back until the next comes.
+    made = Subscriber({STREAM: (endpoint, Stream(source=""))})
     yield made
     made.close()
 
