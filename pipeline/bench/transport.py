@@ -2,9 +2,8 @@
 
 A child process sends, this one receives. Paced latency: all lanes are open at once and take turns
 message by message, in an order that is drawn anew each round. Then, in turns of some messages, one
-lane at a time: CPU time of both processes a paced message, the mean of the turns, and the rate at
-full speed with at most `WINDOW` messages under way, the best of the turns: how the kernel places
-threads on processors is a lottery. Every message is compared with the known bytes.
+lane at a time: CPU time of both processes a paced message, and the rate at full speed with at most
+`WINDOW` messages under way. Every message is compared with the known bytes.
 """
 
 from __future__ import annotations
@@ -151,10 +150,10 @@ def _paced(
     return {name: us[WARM_UP:] for name, us in found.items()}
 
 
-def _in_turns(names: Sequence[str], measure: Callable[[str], float]) -> dict[str, list[float]]:
-    """What each lane costs; in turns, as the machine is not the same all the time."""
+def _in_turns(names: Sequence[str], measure: Callable[[str], float]) -> dict[str, float]:
+    """The mean of what each lane costs; in turns, as the machine is not the same all the time."""
     turns = [{name: measure(name) for name in names} for _ in range(TURNS)]
-    return {name: [turn[name] for turn in turns] for name in names}
+    return {name: float(np.mean([turn[name] for turn in turns])) for name in names}
 
 
 def _cost(remote: Remote, name: str, receiver: ReceiveLane, counting: Counting, n: int) -> float:
@@ -190,15 +189,13 @@ class Measured:
 
     payload: Payload
     latency_us: Mapping[str, Sequence[float]]
-    cpu_s: Mapping[str, Sequence[float]]
-    period_s: Mapping[str, Sequence[float]]
+    cpu_s: Mapping[str, float]
+    period_s: Mapping[str, float]
     lost: int
 
 
 def _row(measured: Measured, mode: str) -> dict[str, Any]:
     p50 = {name: float(np.median(us)) for name, us in measured.latency_us.items()}
-    cpu_s = {name: float(np.mean(turns)) for name, turns in measured.cpu_s.items()}
-    rate_hz = {name: 1 / min(turns) for name, turns in measured.period_s.items()}
     return {
         "payload": measured.payload.name,
         "mode": mode,
@@ -208,10 +205,10 @@ def _row(measured: Measured, mode: str) -> dict[str, Any]:
         "bound_p50_us": p50[BOUND[mode]],
         "p50_vs_pyzmq": p50[mode] / p50["pyzmq"],
         "p50_vs_bound": p50[mode] / p50[BOUND[mode]],
-        "rate_hz": rate_hz[mode],
-        "rate_vs_pyzmq": rate_hz[mode] / rate_hz["pyzmq"],
-        "cpu_ms": 1000 * cpu_s[mode],
-        "cpu_vs_pyzmq": cpu_s[mode] / cpu_s["pyzmq"],
+        "rate_hz": 1 / measured.period_s[mode],
+        "rate_vs_pyzmq": measured.period_s["pyzmq"] / measured.period_s[mode],
+        "cpu_ms": 1000 * measured.cpu_s[mode],
+        "cpu_vs_pyzmq": measured.cpu_s[mode] / measured.cpu_s["pyzmq"],
         "lost": measured.lost,
     }
 

@@ -38,8 +38,8 @@ SERVE_S = 1.0
 # A reader is in the middle of its work: a publisher that does not answer at once is tried later.
 ATTACH_S = 0.1
 RETRY_S = 1.0
-# The rest is copied in well under a millisecond, but a loaded machine or its hypervisor may take
-# the processor away: 8 ms were seen often, 20 once. A reader does nothing else meanwhile.
+# The rest is copied in well under a millisecond, but a publisher may lose the processor in the
+# middle: waits of 2 to 8 ms were seen, and one of over 20. A reader does nothing else meanwhile.
 FILL_S = 0.1
 SPIN_S = 1e-4  # the shortest sleep takes 70 us
 FILL_POLL_S = 20e-6
