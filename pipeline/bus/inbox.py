@@ -18,6 +18,7 @@ from pipeline.sample import Sample
 from pipeline.stream import Policy, Stream
 
 GAP_REASON: Mapping[Policy, str] = {"latest": "superseded", "queue": "queue_full"}
+READABLE = int(zmq.POLLIN)
 COMPLAINT_NS = 1_000_000_000
 Socket: TypeAlias = "zmq.Socket[bytes]"
 
@@ -59,8 +60,12 @@ class Inbox:
         """Of the sample that came last: which run of its publisher it is of."""
         return self._decoder.epoch
 
+    def has_more(self) -> bool:
+        """Whether another message is there: to be told by an exception costs 30 us more."""
+        return bool(int(self.socket.getsockopt(zmq.EVENTS)) & READABLE)
+
     def take(self) -> Sample | None:
-        """The next message, counted; None if it cannot be used. Raises zmq.Again if none came."""
+        """The message that is there, counted; None if it cannot be used."""
         data = self.socket.recv(zmq.NOBLOCK)
         try:
             sample = self._decoder.decode(data)

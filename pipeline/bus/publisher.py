@@ -6,7 +6,6 @@ import math
 import os
 import threading
 import time
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -67,7 +66,7 @@ class Publisher:
             if slot is sample.memory:
                 self._send(message)
             else:
-                slot.fill(sample.pixels, announce=partial(self._send, message))
+                slot.fill(sample.pixels, self._send, message)
         elif len(message := wire.encode(sample, stamp)) < COPY_BYTES:
             self._send(message)
         else:

@@ -47,23 +47,20 @@ LATE_BYTES = 2**20  # are copied about as fast as a reader wakes up
 F_SEAL_FUTURE_WRITE = 0x10  # linux/fcntl.h; Python has no name for it
 
 
+# x86 keeps the order of stores, and that of loads, by itself; ARM does not.
+NEEDS_FENCE = platform.machine() not in ("x86_64", "AMD64")
 _fence_lock = threading.Lock()
 
 
-def _lock_twice() -> None:
-    """The second lock is taken after the first is released, and both are seen in this order."""
+def fence() -> None:
+    """What was stored or read before is so for whatever comes after.
+
+    The second lock is taken after the first is released, and both are seen in this order.
+    """
     with _fence_lock:
         pass
     with _fence_lock:
         pass
-
-
-def _nothing() -> None:
-    """x86 keeps the order of stores, and that of loads, by itself."""
-
-
-# What was stored or read before is so for whatever comes after. ARM does not keep that order.
-fence = _nothing if platform.machine() in ("x86_64", "AMD64") else _lock_twice
 
 
 # +x is x. On cold memory this takes a tenth less time than memcpy (AMD EPYC, glibc 2.36).
@@ -109,16 +106,15 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
 
     def array(self, shape: tuple[int, ...]) -> UInt8Array:
         """The payload where it lies; a reader's is read-only."""
-        arena = self.arena
-        return (arena.arrays.get(shape) or arena.shaped(shape))[self.index]
+        try:
+            return self.arena.arrays[shape][self.index]
+        except KeyError:
+            return self.arena.shaped(shape)[self.index]
 
-    def begin(self) -> None:
-        """Make the slot invalid, for its writer to fill it."""
-        self.arena.words[self.at] = self.generation - 1
-        fence()
-
-    def fill(self, payload: UInt8Array, announce: Callable[[], object] = lambda: None) -> None:
-        """Copy the payload in, and make the slot whole. `announce` tells the readers of it.
+    def fill(
+        self, payload: UInt8Array, announce: Callable[[bytes], object], message: bytes
+    ) -> None:
+        """Copy the payload in, and make the slot whole; `announce` sends readers the message.
 
         That is done a little early: they wake up while the last rows are copied, and wait for them.
         """
@@ -127,25 +123,26 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
             n_first = len(payload) - len(payload) * LATE_BYTES // self.size_bytes
             _copy(payload[:n_first], target[:n_first])
             payload, target = payload[n_first:], target[n_first:]
-        announce()
+        announce(message)
         _copy(payload, target)
-        fence()
+        if NEEDS_FENCE:
+            fence()
         self.commit()
 
     def commit(self) -> bool:
         """Make the slot whole; False if it is not our turn to write in it."""
-        if self.arena.words[self.at] != self.generation - 1:
+        words, at = self.arena.words, self.at
+        if words[at] != self.generation - 1:
             return False
-        self.arena.words[self.at] = self.generation
+        words[at] = self.generation
         return True
 
     def wait(self) -> None:
         """Wait until the payload is whole. Raises OverwrittenError where it will not be."""
-        if self.arena.words[self.at] == self.generation - 1:
-            self._wait_for_fill()
         if self.arena.words[self.at] != self.generation:
-            raise OverwrittenError("the slot was used again")
-        fence()
+            self._wait_for_fill()
+        if NEEDS_FENCE:
+            fence()
 
     def _wait_for_fill(self) -> None:
         began_s = time.monotonic()
@@ -157,10 +154,13 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
                 os.sched_yield()
             else:
                 time.sleep(FILL_POLL_S)
+        if self.arena.words[self.at] != self.generation:
+            raise OverwrittenError("the slot was used again")
 
     def intact(self) -> bool:
         """Whether the slot still holds this payload: ask again after use."""
-        fence()
+        if NEEDS_FENCE:
+            fence()
         return self.arena.words[self.at] == self.generation
 
 
@@ -192,10 +192,12 @@ class RingWriter:
         """The next slot, invalid from now on."""
         n_before = next(self._claims)
         index, generation = n_before % self._n_slots, 2 * n_before + 2
-        at = PAGE_WORDS + index * self._arena.stride_words
-        slot = Slot(self._arena, at, index, generation, size_bytes)
-        slot.begin()
-        return slot
+        arena = self._arena
+        at = PAGE_WORDS + index * arena.stride_words
+        arena.words[at] = generation - 1
+        if NEEDS_FENCE:
+            fence()
+        return Slot(arena, at, index, generation, size_bytes)
 
     def share(self, connection: socket.socket) -> None:
         """Hand the arena to a reader."""
@@ -244,11 +246,12 @@ class MappedRing:
 
     def fetch(self, arena_id: int, index: int, generation: int, size_bytes: int) -> Slot:
         """The payload where it lies. Raises OverwrittenError."""
-        if self._ring is None or self._ring.arena_id != arena_id:
-            self._ring = self._attach()
-        if self._ring.arena_id != arena_id:
-            raise OverwrittenError("the publisher has started anew")
-        return self._ring.slot(index, generation, size_bytes)
+        ring = self._ring
+        if ring is None or ring.arena_id != arena_id:
+            ring = self._ring = self._attach()
+            if ring.arena_id != arena_id:
+                raise OverwrittenError("the publisher has started anew")
+        return ring.slot(index, generation, size_bytes)
 
     def _attach(self) -> RingReader:
         if time.monotonic() < self._retry_s:

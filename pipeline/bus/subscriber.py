@@ -109,16 +109,14 @@ class Subscriber:
             for link in self.links.values():
                 link.update()  # before its samples: they may be the first after a pause
         for socket, _ in ready:
-            if socket in self._handlers:
+            if (inbox := self._of.get(socket)) is None:
                 self._handlers[socket]()
                 continue
-            inbox = self._of[socket]
-            try:
-                for _ in range(inbox.n_visit):
-                    if (sample := inbox.take()) is not None:
-                        yield sample
-            except zmq.Again:
-                continue
+            for n_left in range(inbox.n_visit, 0, -1):
+                if (sample := inbox.take()) is not None:
+                    yield sample
+                if n_left == 1 or not inbox.has_more():
+                    break
 
     def epoch(self, stream: str) -> int:
         """Which run of its publisher the stream's last sample is of."""

@@ -51,7 +51,6 @@ MAX_NAME_BYTES = 256
 # or the bytes of a text.
 _PREFIX = struct.Struct("<BBBBQQqqII")
 _PLACE = struct.Struct("<QQQQ")  # arena, slot, generation, bytes
-_PREFIX_AND_PLACE = struct.Struct(_PREFIX.format + _PLACE.format[1:])
 MSGPACK, PIXELS, IN_RING, JPEG, PCM, TEXT = range(6)
 
 Other: TypeAlias = TextEvent | Reading | Health | Prediction | Tokens | Label | Event
@@ -108,11 +107,9 @@ def encode_place(frame: Frame, stamp: tuple[int, int, int], slot: Slot) -> bytes
     epoch, seq, t_ns = stamp
     height, width, _ = frame.pixels.shape
     rgb, at_ns = frame.order == "rgb", frame.t_capture_ns
-    place = slot.arena.id, slot.index, slot.generation, slot.size_bytes
-    head = _PREFIX_AND_PLACE.pack(
-        VERSION, IN_RING, rgb, 0, epoch, seq, at_ns, t_ns, height, width, *place
-    )
-    return b"".join((frame.stream.encode(), b"\0", head))
+    prefix = _PREFIX.pack(VERSION, IN_RING, rgb, 0, epoch, seq, at_ns, t_ns, height, width)
+    place = _PLACE.pack(slot.arena.id, slot.index, slot.generation, slot.size_bytes)
+    return b"".join((frame.stream.encode(), b"\0", prefix, place))
 
 
 def encode_jpeg(frame: Frame, stamp: tuple[int, int, int], quality: int) -> bytes:

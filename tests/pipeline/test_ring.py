@@ -69,10 +69,15 @@ def pixels_of(value: int, n_bytes: int = 9_999) -> UInt8Array:
     return np.full((n_bytes // 3, 1, 3), value, np.uint8)
 
 
+def fill(slot: Slot, pixels: UInt8Array) -> None:
+    """Copy them in; nobody is told."""
+    slot.fill(pixels, lambda _: None, b"")
+
+
 def filled(writer: RingWriter, value: int) -> Slot:
     """The next slot with a picture of this value."""
     slot = writer.claim(pixels_of(value).nbytes)
-    slot.fill(pixels_of(value))
+    fill(slot, pixels_of(value))
     return slot
 
 
@@ -107,11 +112,12 @@ def test_readers_are_told_before_the_last_part_is_copied(n_rows: int, n_first: i
     slot = writer.claim(pixels.nbytes)
     told: list[tuple[bool, list[int]]] = []
 
-    def announce() -> None:
+    def announce(message: bytes) -> None:
+        assert message == b"here"
         there = slot.array(pixels.shape)[:, 0, 0]
         told.append((slot.intact(), np.flatnonzero(there == 7).tolist()))
 
-    slot.fill(pixels, announce)
+    slot.fill(pixels, announce, b"here")
     assert told == [(False, list(range(n_first)))]
     assert slot.intact()
     assert (slot.array(pixels.shape) == pixels).all()
@@ -127,7 +133,7 @@ def test_a_reader_waits_for_a_slot_that_is_being_filled(
     with ThreadPoolExecutor(1) as pool:
         got = pool.submit(seen, reader, slot)
         assert not wait([got], 0.01).done
-        slot.fill(pixels_of(3))
+        fill(slot, pixels_of(3))
         assert (got.result(LIMIT_S).array((9_999,)) == 3).all()
 
 
@@ -137,7 +143,7 @@ def test_a_slot_that_was_lent_again_while_it_was_filled_does_not_become_whole(
     writer, reader = rings
     slot = writer.claim(pixels_of(1).nbytes)
     lent: list[Slot] = []
-    slot.fill(pixels_of(1), lambda: lent.extend(writer.claim(99) for _ in range(4)))
+    slot.fill(pixels_of(1), lambda _: lent.extend(writer.claim(99) for _ in range(4)), b"")
     assert lent[-1].index == slot.index
     assert not slot.intact()
     with pytest.raises(OverwrittenError, match="used again"):
