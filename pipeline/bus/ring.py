@@ -139,12 +139,6 @@ class Slot(Memory, frozen=True, eq=False, gc=False):
 
     def wait(self) -> None:
         """Wait until the payload is whole. Raises OverwrittenError where it will not be."""
-        if self.arena.words[self.at] != self.generation:
-            self._wait_for_fill()
-        if NEEDS_FENCE:
-            fence()
-
-    def _wait_for_fill(self) -> None:
         began_s = time.monotonic()
         while self.arena.words[self.at] == self.generation - 1:
             waited_s = time.monotonic() - began_s
@@ -228,8 +222,12 @@ class RingReader:
         if index >= self._n_slots or size_bytes > self._payload_bytes:
             raise OverwrittenError("a place outside the ring")
         arena = self._arena
-        slot = Slot(arena, PAGE_WORDS + index * arena.stride_words, index, generation, size_bytes)
-        slot.wait()
+        at = PAGE_WORDS + index * arena.stride_words
+        slot = Slot(arena, at, index, generation, size_bytes)
+        if arena.words[at] != generation:
+            slot.wait()
+        if NEEDS_FENCE:
+            fence()
         return slot
 
 
