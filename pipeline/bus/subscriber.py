@@ -112,11 +112,11 @@ class Subscriber:
             if (inbox := self._of.get(socket)) is None:
                 self._handlers[socket]()
                 continue
-            for n_left in range(inbox.n_visit, 0, -1):
+            for n_taken in range(inbox.n_visit):
+                if n_taken and not inbox.has_more():
+                    break
                 if (sample := inbox.take()) is not None:
                     yield sample
-                if n_left == 1 or not inbox.has_more():
-                    break
 
     def epoch(self, stream: str) -> int:
         """Which run of its publisher the stream's last sample is of."""

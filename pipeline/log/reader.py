@@ -73,7 +73,7 @@ class LogReader:
     ) -> Iterator[Sample]:
         """Samples with start <= t_publish_ns < end, in the order (t_publish_ns, stream, seq).
 
-        Of a seq, the 32 bits count that MCAP gives it a field for.
+        Ties go by the lowest 32 bits of seq: MCAP's field for it holds no more.
         Times are those of the recording's monotonic clock. Channels of foreign schemas, which
         `streams` lists too, are passed over. Raises LogError.
         """
